@@ -1,0 +1,118 @@
+"""Who calls: bearer tokens (JWT, HS256) with scopes, checked once per call and remembered for the call."""
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import jwt
+from google.protobuf.descriptor import ServiceDescriptor
+
+from chassis.errors import Denied, Unauthenticated
+
+ADMIN, ACT_AS = "admin", "act-as"
+AUDIENCE = "tocsin"
+REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The subject of a token and its scopes; no subject means that no token came."""
+
+    subject: str = ""
+    scopes: frozenset[str] = frozenset()
+
+    def has(self, scope: str) -> bool:
+        """Whether the scope is granted; `admin` grants all."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+
+ANONYMOUS = Principal()
+_current: ContextVar[Principal] = ContextVar("principal", default=ANONYMOUS)
+
+
+def caller() -> Principal:
+    """The principal of the call under way."""
+    return _current.get()
+
+
+def enter(principal: Principal) -> None:
+    """Makes the principal the caller for the rest of this task."""
+    _current.set(principal)
+
+
+def actor(named: str) -> str:
+    """In whose name the caller acts: the token's subject, or the one named with the scope `act-as`.
+
+    Raises Denied when another is named without that scope.
+    """
+    principal = caller()
+    if not named or named == principal.subject:
+        return principal.subject
+    if principal.has(ACT_AS):
+        return named
+    raise Denied(f"actor: to act as {named!r} the token needs the scope {ACT_AS!r}", reason="ACT_AS_REQUIRED")
+
+
+def mint(key: str, *, subject: str, scopes: Iterable[str], ttl: timedelta | None = None) -> str:
+    """Makes a token; without `ttl` it does not expire."""
+    claims: dict[str, object] = {"sub": subject, "scopes": sorted(scopes), "aud": AUDIENCE}
+    if ttl is not None:
+        claims["exp"] = datetime.now(UTC) + ttl
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+class Verifier:
+    """Checks tokens against the key; a token seen before costs a look-up until it expires."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._seen: dict[str, tuple[Principal, float]] = {}
+
+    def principal(self, authorization: str) -> Principal:
+        """The principal of an `authorization` header.
+
+        Raises Unauthenticated when it is no bearer token, forged or expired.
+        """
+        known = self._seen.get(authorization)
+        if known is not None and known[1] > datetime.now(UTC).timestamp():
+            return known[0]
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("authorization: want 'Bearer <token>'")
+        try:
+            claims = jwt.decode(
+                token, self._key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["sub"]}
+            )
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("the token has expired", reason="TOKEN_EXPIRED") from None
+        except jwt.InvalidTokenError:
+            raise Unauthenticated("the token is not valid") from None
+        principal = Principal(claims["sub"], frozenset(claims.get("scopes", ())))
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[authorization] = (principal, claims.get("exp", float("inf")))
+        return principal
+
+    def admit(self, authorization: str | None, scope: str) -> Principal:
+        """The caller, when it may call a method that asks for `scope` (empty: open to all).
+
+        Raises Unauthenticated without a valid token, Denied when the token lacks the scope.
+        """
+        if authorization is None:
+            if scope:
+                raise Unauthenticated("authorization: a bearer token is required")
+            return ANONYMOUS
+        principal = self.principal(authorization)
+        if scope and not principal.has(scope):
+            raise Denied(f"the token lacks the scope {scope!r}", reason="SCOPE_REQUIRED")
+        return principal
+
+
+def scopes_of(services: Iterable[ServiceDescriptor], option: object) -> Mapping[str, str]:
+    """The scope that each method asks for, by its full path, read from the protos' method option."""
+    return {
+        f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[option]  # type: ignore[index]
+        for service in services
+        for method in service.methods
+    }

@@ -1,0 +1,184 @@
+"""The errors that cross service borders: five kinds, each with a stable reason and the fields at fault."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+DOMAIN = "tocsin"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One wrong field of a request: its path, what is wrong and what would be right."""
+
+    path: str
+    description: str
+
+
+class DomainError(Exception):
+    """An answer that is an error: `reason` is UPPER_SNAKE and stable, `message` is for people."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    default_reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, *, reason: str = "", fields: Sequence[Field] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.fields = tuple(fields)
+
+    @classmethod
+    def field(cls, path: str, description: str, *, reason: str = "") -> Self:
+        """The error for one wrong field."""
+        return cls(f"{path}: {description}", reason=reason, fields=[Field(path, description)])
+
+
+class Invalid(DomainError):
+    """The request is wrong in itself (400)."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_ARGUMENT"
+
+
+class NotFound(DomainError):
+    """What the request names does not exist (404)."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    default_reason = "NOT_FOUND"
+
+
+class AlreadyExists(DomainError):
+    """The id or the interval is taken (409)."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    default_reason = "ALREADY_EXISTS"
+
+
+class Conflict(DomainError):
+    """Somebody else changed or uses it (409)."""
+
+    code = grpc.StatusCode.ABORTED
+    default_reason = "CONFLICT"
+
+
+class Refused(DomainError):
+    """The state does not allow it now (400, FAILED_PRECONDITION)."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    default_reason = "FAILED_PRECONDITION"
+
+
+class Unauthenticated(DomainError):
+    """No valid token (401)."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    default_reason = "UNAUTHENTICATED"
+
+
+class Denied(DomainError):
+    """The token lacks the scope (403)."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    default_reason = "PERMISSION_DENIED"
+
+
+class Exhausted(DomainError):
+    """Over a rate or size limit (429)."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    default_reason = "RESOURCE_EXHAUSTED"
+
+
+class Unavailable(DomainError):
+    """A part is away; the same call may succeed later (503)."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    default_reason = "UNAVAILABLE"
+
+
+class TimedOut(DomainError):
+    """The caller's deadline passed first (504)."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    default_reason = "DEADLINE_EXCEEDED"
+
+
+class Unimplemented(DomainError):
+    """The method is announced and not built yet (501)."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    default_reason = "UNIMPLEMENTED"
+
+
+KINDS: dict[grpc.StatusCode, type[DomainError]] = {
+    kind.code: kind
+    for kind in (
+        Invalid, NotFound, AlreadyExists, Conflict, Refused, Unauthenticated, Denied, Exhausted, Unavailable,
+        TimedOut, Unimplemented, DomainError,
+    )
+}  # fmt: skip
+
+
+class Problems:
+    """Collects every wrong field of a request, so that the caller hears of all at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Field] = []
+
+    def add(self, path: str, description: str) -> None:
+        """Notes one wrong field."""
+        self.found.append(Field(path, description))
+
+    def check(self) -> None:
+        """Raises Invalid naming every field noted so far; does nothing when there are none."""
+        if self.found:
+            message = "; ".join(f"{f.path}: {f.description}" for f in self.found[:10])
+            raise Invalid(message, fields=self.found)
+
+
+def to_status(error: DomainError) -> status_pb2.Status:
+    """The google.rpc.Status of an error: ErrorInfo always, BadRequest when fields are named."""
+    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    status.details.append(info)
+    if error.fields:
+        bad = error_details_pb2.BadRequest(
+            field_violations=[
+                error_details_pb2.BadRequest.FieldViolation(field=f.path, description=f.description)
+                for f in error.fields
+            ]
+        )
+        packed = any_pb2.Any()
+        packed.Pack(bad)
+        status.details.append(packed)
+    return status
+
+
+def from_status(status: status_pb2.Status) -> DomainError:
+    """The error that `to_status` packed."""
+    code = next((c for c in grpc.StatusCode if c.value[0] == status.code), grpc.StatusCode.INTERNAL)
+    reason, fields = "", []
+    for detail in status.details:
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            detail.Unpack(info)
+            reason = info.reason
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest()
+            detail.Unpack(bad)
+            fields = [Field(v.field, v.description) for v in bad.field_violations]
+    return KINDS.get(code, DomainError)(status.message, reason=reason, fields=fields)
+
+
+def from_rpc(error: grpc.aio.AioRpcError) -> DomainError:
+    """The typed error of a failed call; statuses without details keep their code and message."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # AioRpcError has what it reads
+    if status is not None:
+        return from_status(status)
+    return KINDS.get(error.code(), DomainError)(error.details() or error.code().name)

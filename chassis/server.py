@@ -1,0 +1,166 @@
+"""The gRPC server of a service: auth, deadlines, typed errors, metrics, health, reflection and a graceful drain."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from chassis import auth, telemetry
+from chassis.errors import DomainError, TimedOut, Unimplemented, to_status
+
+log = structlog.get_logger()
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+MAX_MESSAGE = 16 * 1024 * 1024
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+]
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+def remaining() -> float | None:
+    """Seconds left of the call under way; None when there is no deadline."""
+    at = _deadline.get()
+    return None if at is None else at - time.monotonic()
+
+
+class Server:
+    """Serves servicers on one address.
+
+    `scopes` maps each method's full path to the scope that it asks for. Every call is authenticated, bounded by the
+    caller's deadline, counted and timed; DomainErrors become statuses with details, anything else INTERNAL without
+    any.
+    """
+
+    def __init__(self, *, listen: str, verifier: auth.Verifier, scopes: Mapping[str, str]) -> None:
+        self._gate = _Gate(verifier, scopes)
+        self.grpc = grpc.aio.server(interceptors=[self._gate], options=OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._names = sorted({path.split("/")[1] for path in scopes})
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._reflect()
+        self.port = self.grpc.add_insecure_port(listen)
+        self.address = f"{listen.rpartition(':')[0]}:{self.port}"
+
+    def _reflect(self) -> None:
+        """Answers reflection v1, and v1alpha with the same messages; grpcio ships the older name alone."""
+        names = [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        servicer = reflection.aio.ReflectionServicer(names)
+        handler = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        for name in (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection"):
+            generic = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})
+            self.grpc.add_generic_rpc_handlers((generic,))
+
+    async def start(self) -> None:
+        """Starts serving and reports SERVING for the whole and for each service."""
+        await self.grpc.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Reports NOT_SERVING, takes no new calls and lets those under way finish within `grace`."""
+        await self._health.enter_graceful_shutdown()
+        self._gate.draining.set()
+        await self.grpc.stop(grace.total_seconds())
+
+    @property
+    def draining(self) -> asyncio.Event:
+        """Set when the server is about to stop: streams end themselves by it."""
+        return self._gate.draining
+
+
+class _Gate(grpc.aio.ServerInterceptor):
+    """The one interceptor: wraps each method's handler once and keeps the wrapped one."""
+
+    def __init__(self, verifier: auth.Verifier, scopes: Mapping[str, str]) -> None:
+        self._verifier = verifier
+        self._scopes = scopes
+        self._wrapped: dict[str, Handler] = {}
+        self.draining = asyncio.Event()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], "Awaitable[Handler | None]"],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        method = handler_call_details.method
+        handler = self._wrapped.get(method)
+        if handler is None:
+            handler = await continuation(handler_call_details)
+            if handler is not None and method in self._scopes:
+                handler = self._wrapped[method] = self._wrap(method, handler)
+        return handler
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+
+    def _unary(self, method: str, behaviour: Any) -> Callable[..., Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:
+            started = time.perf_counter()
+            code = "OK"
+            try:
+                self._admit(method, context)
+                return await behaviour(request, context)
+            except Exception as error:
+                failure = _domain(error, method)
+                code = failure.code.name
+                await _abort(context, failure)
+            finally:
+                telemetry.CALLS.labels(method, code).observe(time.perf_counter() - started)
+
+        return call
+
+    def _stream(self, method: str, behaviour: Any) -> Callable[..., AsyncIterator[Any]]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                self._admit(method, context)
+                async for answer in behaviour(request, context):
+                    yield answer
+            except Exception as error:
+                await _abort(context, _domain(error, method))
+
+        return call
+
+    def _admit(self, method: str, context: Context) -> None:
+        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        telemetry.enter_trace(metadata.get("traceparent"))
+        left = context.time_remaining()
+        _deadline.set(None if left is None else time.monotonic() + left)
+        auth.enter(self._verifier.admit(metadata.get("authorization"), self._scopes[method]))
+
+
+def _domain(error: Exception, method: str) -> DomainError:
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, TimeoutError):
+        return TimedOut("the deadline passed")
+    if isinstance(error, NotImplementedError):
+        return Unimplemented(f"{method} is not available yet")
+    log.exception("call.failed", method=method)
+    return DomainError("internal error")
+
+
+async def _abort(context: Context, error: DomainError) -> None:
+    details = to_status(error).SerializeToString()
+    await context.abort(error.code, error.message, trailing_metadata=(("grpc-status-details-bin", details),))

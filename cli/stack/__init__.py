@@ -1,0 +1,1 @@
+"""Postgres, NATS and the five services as child processes of one supervisor on one machine."""

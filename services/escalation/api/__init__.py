@@ -1,0 +1,1 @@
+"""The gRPC methods of this service: unpack, one transaction, pack."""

@@ -1,0 +1,30 @@
+"""Changes of rules: one at a time, in force here before they are answered and elsewhere at once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.db import Database
+from chassis.snapshot import Snapshot
+from chassis.wake import Wakeups
+from services.escalation.domain.rules import Rules
+from services.escalation.storage import rules as storage
+
+
+class RuleChanges:
+    """Opens the transactions that write rules."""
+
+    def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups) -> None:
+        self._db = db
+        self._rules = rules
+        self._wakeups = wakeups
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that no other change of rules runs beside; after its commit the new rules are in force."""
+        async with self._db.begin() as conn:
+            await storage.begin_change(conn)
+            yield conn
+        await self._rules.refresh()
+        await self._wakeups.notify(storage.CHANNEL)

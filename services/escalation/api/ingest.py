@@ -1,0 +1,161 @@
+"""What integrations send: signals that trigger, acknowledge or resolve alerts."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.errors import DomainError, Problems, Refused, Unauthenticated, to_status
+from chassis.server import Context
+from chassis.snapshot import Snapshot
+from chassis.validation import count
+from chassis.wake import Wakeups
+from services.escalation.api.alerts import OUTCOMES, known
+from services.escalation.api.integrations import IntegrationApi
+from services.escalation.convert import alerts as convert
+from services.escalation.domain import alert as verbs
+from services.escalation.domain.alert import Alert, By, Change, Report
+from services.escalation.domain.integration import Integration
+from services.escalation.domain.rules import Rules
+from services.escalation.storage import alerts as storage
+from services.escalation.triggers import Triggers
+from services.escalation.verbs import Verbs
+from tocsin.escalation.v1 import integration_service_pb2
+from tocsin.escalation.v1.integration_service_pb2 import IngestSignalsRequest, Signal, SignalResult
+
+MOST_SIGNALS = 1_000
+
+Placed: TypeAlias = tuple[int, Signal]
+"""A signal and its place in the request."""
+
+_VERBS: dict[int, Callable[[Alert, By, datetime], Change]] = {
+    Signal.ACKNOWLEDGE: verbs.acknowledged,
+    Signal.RESOLVE: verbs.closed,
+}
+
+
+class IngestingIntegrationApi(IntegrationApi):
+    """Integrations, and what they send."""
+
+    def __init__(
+        self,
+        db: Database,
+        rules: Snapshot[Rules],
+        wakeups: Wakeups,
+        clock: Clock,
+        *,
+        triggers: Triggers,
+        verbs: Verbs,
+    ) -> None:
+        super().__init__(db, rules, wakeups, clock)
+        self._rules = rules
+        self._triggers = triggers
+        self._verbs = verbs
+
+    async def IngestSignals(
+        self, request: IngestSignalsRequest, _: Context
+    ) -> integration_service_pb2.IngestSignalsResponse:
+        """Takes signals in the name of the integration that has the key; each is answered by itself."""
+        integration = self._rules.value.integration_by_key(request.routing_key)
+        if integration is None:
+            raise Unauthenticated("no integration has this routing key", reason="ROUTING_KEY_UNKNOWN")
+        problems = Problems()
+        count(problems, "signals", request.signals, least=1, most=MOST_SIGNALS)
+        problems.check()
+        results: dict[int, SignalResult] = {}
+        for wave in _waves(request.signals):
+            results |= await self._take(integration, wave)
+        return integration_service_pb2.IngestSignalsResponse(
+            results=[results[place] for place in range(len(request.signals))]
+        )
+
+    async def _take(self, integration: Integration, wave: Sequence[Placed]) -> dict[int, SignalResult]:
+        triggers = [one for one in wave if one[1].action not in _VERBS]
+        others = [one for one in wave if one[1].action in _VERBS]
+        triggered, done = await asyncio.gather(
+            self._trigger(integration, triggers), self._carry_out(integration, others)
+        )
+        return triggered | done
+
+    async def _trigger(self, integration: Integration, wave: Sequence[Placed]) -> dict[int, SignalResult]:
+        answers = await self._triggers.submit_many([_report(integration, signal) for _, signal in wave])
+        return {
+            place: _failed(answer)
+            if isinstance(answer, Exception)
+            else SignalResult(alert_id=answer.alert.alert_id, outcome=OUTCOMES[answer.outcome])
+            for (place, _), answer in zip(wave, answers, strict=True)
+        }
+
+    async def _carry_out(self, integration: Integration, wave: Sequence[Placed]) -> dict[int, SignalResult]:
+        checked = {place: _check(signal) for place, signal in wave}
+        keys = [signal.alert.dedup_key for place, signal in wave if checked[place] is None]
+        if not keys:
+            return {place: _failed(error) for place, error in checked.items() if error is not None}
+        async with self._db.connect() as conn:
+            live = await storage.live_ids(conn, keys)
+        by = f"integrations/{integration.integration_id}"
+        results = await asyncio.gather(
+            *(
+                self._one(live.get(signal.alert.dedup_key), signal, by, checked[place])
+                for place, signal in wave
+            )
+        )
+        return {place: result for (place, _), result in zip(wave, results, strict=True)}
+
+    async def _one(
+        self, alert_id: UUID | None, signal: Signal, actor: str, problem: DomainError | None
+    ) -> SignalResult:
+        """What is not open, or is closed before its turn comes, changes nothing."""
+        if problem is not None:
+            return _failed(problem)
+        if alert_id is not None:
+            verb, by = _VERBS[signal.action], By(actor, signal.note)
+            with suppress(Refused):
+                done = await self._verbs.submit(alert_id, lambda alert, now: verb(alert, by, now))
+                return SignalResult(alert_id=done.alert_id)
+        return SignalResult()
+
+
+def _waves(signals: Sequence[Signal]) -> Iterator[list[Placed]]:
+    """Cuts signals so that those about one dedup key with different actions follow one another in their order."""
+    wave: list[Placed] = []
+    actions: dict[str, int] = {}
+    for place, signal in enumerate(signals):
+        key = signal.alert.dedup_key
+        if key and actions.get(key, signal.action) != signal.action:
+            yield wave
+            wave, actions = [], {}
+        wave.append((place, signal))
+        actions[key] = signal.action
+    yield wave
+
+
+def _report(integration: Integration, signal: Signal) -> tuple[Report, str, str] | DomainError:
+    """What a signal reports, with the labels and the policy of the integration, which win over the sender's."""
+    problems = Problems()
+    if signal.action not in (Signal.ACTION_UNSPECIFIED, Signal.TRIGGER):
+        problems.add("action", f"{signal.action} is not known; want TRIGGER, ACKNOWLEDGE or RESOLVE")
+    try:
+        problems.check()
+        made = convert.report(signal.alert)
+    except DomainError as error:
+        return error
+    policy_id = integration.policy_id or signal.alert.policy_id
+    return replace(made, labels={**made.labels, **integration.labels}), policy_id, signal.alert.request_id
+
+
+def _check(signal: Signal) -> DomainError | None:
+    try:
+        convert.check_signal(signal)
+    except DomainError as error:
+        return error
+    return None
+
+
+def _failed(error: Exception) -> SignalResult:
+    return SignalResult(error=to_status(known(error)))

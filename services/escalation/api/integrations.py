@@ -1,0 +1,75 @@
+"""IntegrationService, the part that configures: unpack, one transaction, pack."""
+
+from google.protobuf.empty_pb2 import Empty
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis import paging
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.errors import Invalid, NotFound
+from chassis.server import Context
+from chassis.snapshot import Snapshot
+from chassis.wake import Wakeups
+from services.escalation.api.changes import RuleChanges
+from services.escalation.convert import rules as convert
+from services.escalation.domain.integration import hashed, new_routing_key
+from services.escalation.domain.rules import Rules
+from services.escalation.storage import rules as storage
+from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
+
+
+class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
+    """Integrations; what they send is taken by a subclass."""
+
+    def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock) -> None:
+        self._db = db
+        self._changes = RuleChanges(db, rules, wakeups)
+        self._clock = clock
+
+    async def CreateIntegration(
+        self, request: integration_service_pb2.CreateIntegrationRequest, _: Context
+    ) -> integration_pb2.Integration:
+        routing_key = new_routing_key()
+        made = convert.integration(
+            request.integration,
+            request_id=request.request_id,
+            routing_key_sha256=hashed(routing_key),
+            now=self._clock.now(),
+        )
+        async with self._changes.begin() as conn:
+            kept = await storage.INTEGRATIONS.create(conn, made, request.request_id)
+            if kept is made and made.policy_id:
+                await self._check_policy(conn, made.policy_id)
+        return convert.integration_message(kept, routing_key=routing_key if kept is made else "")
+
+    async def _check_policy(self, conn: AsyncConnection, policy_id: str) -> None:
+        try:
+            await storage.POLICIES.get(conn, policy_id)
+        except NotFound as error:
+            raise Invalid.field("policy_id", error.message) from None
+
+    async def GetIntegration(
+        self, request: integration_service_pb2.GetIntegrationRequest, _: Context
+    ) -> integration_pb2.Integration:
+        async with self._db.connect() as conn:
+            return convert.integration_message(await storage.INTEGRATIONS.get(conn, request.integration_id))
+
+    async def ListIntegrations(
+        self, request: integration_service_pb2.ListIntegrationsRequest, _: Context
+    ) -> integration_service_pb2.ListIntegrationsResponse:
+        limit, after = paging.size(request.page_size), paging.after(request.page_token, 1)
+        async with self._db.connect() as conn:
+            found = await storage.INTEGRATIONS.page(conn, after=after[0] if after else "", limit=limit + 1)
+        shown, token = paging.page(
+            found, limit, [found[limit - 1].integration_id] if len(found) > limit else []
+        )
+        return integration_service_pb2.ListIntegrationsResponse(
+            integrations=map(convert.integration_message, shown), next_page_token=token
+        )
+
+    async def DeleteIntegration(
+        self, request: integration_service_pb2.DeleteIntegrationRequest, _: Context
+    ) -> Empty:
+        async with self._changes.begin() as conn:
+            await storage.INTEGRATIONS.delete(conn, request.integration_id)
+        return Empty()

@@ -1,0 +1,124 @@
+"""NoiseService: silences and aggregation rules; unpack, one transaction, pack."""
+
+from google.protobuf.empty_pb2 import Empty
+
+from chassis import auth, paging
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.server import Context
+from chassis.snapshot import Snapshot
+from chassis.wake import Wakeups
+from services.escalation.api.changes import RuleChanges
+from services.escalation.convert import rules as convert
+from services.escalation.domain.noise import expire
+from services.escalation.domain.rules import Rules
+from services.escalation.storage import rules as storage
+from tocsin.escalation.v1 import noise_pb2, noise_service_pb2, noise_service_pb2_grpc
+
+
+class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
+    """Silences and aggregation rules."""
+
+    def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock) -> None:
+        self._db = db
+        self._changes = RuleChanges(db, rules, wakeups)
+        self._clock = clock
+
+    async def CreateSilenceRule(
+        self, request: noise_service_pb2.CreateSilenceRuleRequest, _: Context
+    ) -> noise_pb2.SilenceRule:
+        now = self._clock.now()
+        rule = convert.silence(
+            request.silence_rule, request_id=request.request_id, created_by=auth.caller().subject, now=now
+        )
+        async with self._changes.begin() as conn:
+            rule = await storage.SILENCES.create(conn, rule, request.request_id)
+        return convert.silence_message(rule, now)
+
+    async def GetSilenceRule(
+        self, request: noise_service_pb2.GetSilenceRuleRequest, _: Context
+    ) -> noise_pb2.SilenceRule:
+        async with self._db.connect() as conn:
+            rule = await storage.SILENCES.get(conn, request.silence_rule_id)
+        return convert.silence_message(rule, self._clock.now())
+
+    async def ListSilenceRules(
+        self, request: noise_service_pb2.ListSilenceRulesRequest, _: Context
+    ) -> noise_service_pb2.ListSilenceRulesResponse:
+        now = self._clock.now()
+        limit, after = paging.size(request.page_size), paging.after(request.page_token, 1)
+        wanted = storage.in_states(convert.silence_states(request), now)
+        async with self._db.connect() as conn:
+            found = await storage.SILENCES.page(
+                conn, after=after[0] if after else "", limit=limit + 1, where=wanted
+            )
+        shown, token = paging.page(
+            found, limit, [found[limit - 1].silence_rule_id] if len(found) > limit else []
+        )
+        return noise_service_pb2.ListSilenceRulesResponse(
+            silence_rules=[convert.silence_message(rule, now) for rule in shown], next_page_token=token
+        )
+
+    async def DeleteSilenceRule(
+        self, request: noise_service_pb2.DeleteSilenceRuleRequest, _: Context
+    ) -> Empty:
+        async with self._changes.begin() as conn:
+            await storage.SILENCES.delete(conn, request.silence_rule_id)
+        return Empty()
+
+    async def ExpireSilenceRule(
+        self, request: noise_service_pb2.ExpireSilenceRuleRequest, _: Context
+    ) -> noise_pb2.SilenceRule:
+        now = self._clock.now()
+        async with self._changes.begin() as conn:
+            rule = expire(await storage.SILENCES.get(conn, request.silence_rule_id), now)
+            await storage.SILENCES.replace(conn, rule)
+        return convert.silence_message(rule, now)
+
+    async def CreateAggregationRule(
+        self, request: noise_service_pb2.CreateAggregationRuleRequest, _: Context
+    ) -> noise_pb2.AggregationRule:
+        rule = convert.aggregation(
+            request.aggregation_rule, request_id=request.request_id, now=self._clock.now()
+        )
+        async with self._changes.begin() as conn:
+            rule = await storage.AGGREGATIONS.create(conn, rule, request.request_id)
+        return convert.aggregation_message(rule)
+
+    async def GetAggregationRule(
+        self, request: noise_service_pb2.GetAggregationRuleRequest, _: Context
+    ) -> noise_pb2.AggregationRule:
+        async with self._db.connect() as conn:
+            return convert.aggregation_message(
+                await storage.AGGREGATIONS.get(conn, request.aggregation_rule_id)
+            )
+
+    async def ListAggregationRules(
+        self, request: noise_service_pb2.ListAggregationRulesRequest, _: Context
+    ) -> noise_service_pb2.ListAggregationRulesResponse:
+        limit, after = paging.size(request.page_size), paging.after(request.page_token, 1)
+        async with self._db.connect() as conn:
+            found = await storage.AGGREGATIONS.page(conn, after=after[0] if after else "", limit=limit + 1)
+        shown, token = paging.page(
+            found, limit, [found[limit - 1].aggregation_rule_id] if len(found) > limit else []
+        )
+        return noise_service_pb2.ListAggregationRulesResponse(
+            aggregation_rules=map(convert.aggregation_message, shown), next_page_token=token
+        )
+
+    async def UpdateAggregationRule(
+        self, request: noise_service_pb2.UpdateAggregationRuleRequest, _: Context
+    ) -> noise_pb2.AggregationRule:
+        wanted = request.aggregation_rule
+        async with self._changes.begin() as conn:
+            old = await storage.AGGREGATIONS.get(conn, wanted.aggregation_rule_id)
+            rule = convert.changed_aggregation(old, wanted, request.update_mask)
+            await storage.AGGREGATIONS.replace(conn, rule)
+        return convert.aggregation_message(rule)
+
+    async def DeleteAggregationRule(
+        self, request: noise_service_pb2.DeleteAggregationRuleRequest, _: Context
+    ) -> Empty:
+        async with self._changes.begin() as conn:
+            await storage.AGGREGATIONS.delete(conn, request.aggregation_rule_id)
+        return Empty()

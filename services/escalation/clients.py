@@ -1,0 +1,60 @@
+"""The services that escalation calls: roster for who is on call, notify to tell them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from chassis import client, wire
+from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
+from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
+
+ROSTER_DEADLINE = timedelta(seconds=1)
+NOTIFY_DEADLINE = timedelta(seconds=3)
+
+_log = structlog.get_logger()
+
+
+class Roster:
+    """Asks roster; never for longer than a second."""
+
+    def __init__(self, address: str, *, token: str) -> None:
+        self._channel = client.channel(address, token=token, deadline=ROSTER_DEADLINE)
+        self._stub = on_call_service_pb2_grpc.OnCallServiceStub(self._channel)
+
+    async def resolve(self, targets: Iterable[str], at: datetime) -> Mapping[str, tuple[str, ...]]:
+        """The responders whom each target means at an instant, each once; a target that means nothing has none.
+
+        Raises a DomainError when roster is away.
+        """
+        request = on_call_service_pb2.ResolveTargetsRequest(targets=targets, at=wire.timestamp(at))
+        answer = await self._stub.ResolveTargets(request)
+        for result in answer.results:
+            if result.error_reason:
+                _log.warning("target_unresolved", target=result.target, reason=result.error_reason)
+        return {
+            result.target: tuple(dict.fromkeys(one.responder_id for one in result.responders))
+            for result in answer.results
+        }
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+
+class Notify:
+    """Tells notify of pages."""
+
+    def __init__(self, address: str, *, token: str) -> None:
+        self._channel = client.channel(address, token=token, deadline=NOTIFY_DEADLINE)
+        self._stub = page_service_pb2_grpc.PageServiceStub(self._channel)
+
+    async def page(self, pages: Sequence[page_service_pb2.Page]) -> list[UUID]:
+        """The executions that notify has accepted now or before. Raises a DomainError when it is away."""
+        answer = await self._stub.Page(page_service_pb2.PageRequest(pages=pages))
+        return [UUID(one) for one in answer.execution_ids]
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()

@@ -1,0 +1,287 @@
+"""Alerts and what happens to them: protobuf to the domain's values, checked, and back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from chassis import telemetry, validation, wire
+from chassis.errors import Invalid, Problems
+from chassis.outbox import Event
+from services.escalation.domain.alert import (
+    Action,
+    ActionType,
+    Alert,
+    EventType,
+    Execution,
+    Happened,
+    Report,
+    Severity,
+    State,
+)
+from services.escalation.domain.policy import check_targets
+from services.escalation.domain.timer import Reason
+from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, events_pb2, integration_service_pb2
+from tocsin.notify.v1 import page_service_pb2
+
+DESCRIPTION_BYTES = 64 * 1024
+NOTE_CHARACTERS = 4_096
+
+ACTOR_CHARACTERS = 255
+SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(minutes=1), timedelta(days=30)
+
+Order: TypeAlias = (
+    alert_service_pb2.AcknowledgeAlertRequest
+    | alert_service_pb2.CloseAlertRequest
+    | alert_service_pb2.EscalateAlertRequest
+    | alert_service_pb2.SnoozeAlertRequest
+    | alert_service_pb2.ReassignAlertRequest
+    | alert_service_pb2.CommentAlertRequest
+)
+"""The requests of the verbs."""
+
+_SEVERITIES = {severity: alert_pb2.Severity.Value.Value(severity) for severity in Severity}
+_SEVERITY_OF = {number: severity for severity, number in _SEVERITIES.items()}
+_STATES = {state: alert_pb2.Alert.State.Value(state) for state in State}
+_STATE_OF = {number: state for state, number in _STATES.items()}
+_REASONS = {reason: alert_pb2.EscalationExecution.Reason.Value(reason) for reason in Reason}
+_ACTIONS = {kind: alert_pb2.AlertAction.Type.Value(kind) for kind in ActionType}
+
+
+def report(request: alert_service_pb2.TriggerAlertRequest) -> Report:
+    """What a trigger reports, of MEDIUM severity unless it says otherwise.
+
+    Raises Invalid naming every wrong field.
+    """
+    problems = Problems()
+    severity = _SEVERITY_OF.get(request.severity)
+    if severity is None:
+        if request.severity:
+            problems.add("severity", f"{request.severity} is not known; want one of {', '.join(Severity)}")
+        severity = Severity.MEDIUM
+    made = Report(
+        title=request.title,
+        description=request.description,
+        severity=severity,
+        source=request.source,
+        dedup_key=request.dedup_key,
+        labels=dict(request.labels),
+    )
+    _check(problems, made)
+    validation.text(problems, "request_id", request.request_id, most=128)
+    if request.policy_id:
+        validation.name(problems, "policy_id", request.policy_id)
+    problems.check()
+    return made
+
+
+def _check(problems: Problems, made: Report) -> None:
+    validation.text(problems, "title", made.title, most=1024, required=True)
+    validation.text(problems, "description", made.description, most=DESCRIPTION_BYTES)
+    if len(made.description) * 4 > DESCRIPTION_BYTES >= len(made.description):
+        size = len(made.description.encode())
+        if size > DESCRIPTION_BYTES:
+            problems.add("description", f"has {size} bytes; want at most {DESCRIPTION_BYTES}")
+    validation.text(problems, "source", made.source, most=1024)
+    validation.text(problems, "dedup_key", made.dedup_key, most=255)
+    if made.labels:
+        validation.labels(problems, "labels", made.labels)
+
+
+def order(request: Order) -> tuple[UUID, str, str]:
+    """The alert that a verb is for, the actor that it names or '', and the note.
+
+    Raises Invalid naming every wrong field.
+    """
+    problems = Problems()
+    alert_id = _uuid(problems, "alert_id", request.alert_id)
+    validation.text(problems, "actor", request.actor, most=ACTOR_CHARACTERS)
+    validation.text(problems, "note", request.note, most=NOTE_CHARACTERS, required=_is_comment(request))
+    match request:
+        case alert_service_pb2.SnoozeAlertRequest():
+            _check_snooze(problems, request)
+        case alert_service_pb2.ReassignAlertRequest():
+            _check_target(problems, request.target)
+    problems.check()
+    return alert_id, request.actor, request.note
+
+
+def _is_comment(request: Order) -> bool:
+    return isinstance(request, alert_service_pb2.CommentAlertRequest)
+
+
+def _check_snooze(problems: Problems, request: alert_service_pb2.SnoozeAlertRequest) -> None:
+    if request.HasField("duration") == request.HasField("until"):
+        problems.add("duration", "want either duration or until, and not both")
+    validation.span(
+        problems, "duration", wire.length(request, "duration"), least=SHORTEST_SNOOZE, most=LONGEST_SNOOZE
+    )
+
+
+def snoozed_until(request: alert_service_pb2.SnoozeAlertRequest, now: datetime) -> datetime:
+    """Until when a snooze asks to sleep. Raises Invalid when that is in the past or too far away."""
+    until = wire.instant(request, "until")
+    if until is None:
+        return now + (wire.length(request, "duration") or timedelta())
+    if not now < until <= now + LONGEST_SNOOZE:
+        raise Invalid.field("until", f"is not within the coming {LONGEST_SNOOZE.days} days")
+    return until
+
+
+def _check_target(problems: Problems, target: str) -> None:
+    wrong = Problems()
+    check_targets(wrong, "target", [target])
+    for field in wrong.found:
+        problems.add("target", field.description)
+
+
+def check_signal(signal: integration_service_pb2.Signal) -> None:
+    """Whether a signal can acknowledge or resolve. Raises Invalid naming every wrong field."""
+    problems = Problems()
+    validation.text(problems, "alert.dedup_key", signal.alert.dedup_key, most=255, required=True)
+    validation.text(problems, "note", signal.note, most=NOTE_CHARACTERS)
+    problems.check()
+
+
+def _uuid(problems: Problems, path: str, value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        problems.add(path, f"{value[:64]!r} is not a UUID")
+        return UUID(int=0)
+
+
+def alert_ids(values: Sequence[str]) -> list[UUID]:
+    """The alerts that a run is for, none for all. Raises Invalid naming every wrong field."""
+    problems = Problems()
+    validation.count(problems, "alert_ids", values, most=1000)
+    found = [_uuid(problems, f"alert_ids[{place}]", value) for place, value in enumerate(values)]
+    problems.check()
+    return found
+
+
+def states(numbers: Sequence[alert_pb2.Alert.State.ValueType], problems: Problems) -> list[State]:
+    """The states of a filter; notes each that is none."""
+    for place, number in enumerate(numbers):
+        if number not in _STATE_OF:
+            problems.add(f"state[{place}]", f"{number} is not a state; want some of {', '.join(State)}")
+    return [_STATE_OF[number] for number in numbers if number in _STATE_OF]
+
+
+def severities(numbers: Sequence[alert_pb2.Severity.Value.ValueType], problems: Problems) -> list[Severity]:
+    """The severities of a filter; notes each that is none."""
+    for place, number in enumerate(numbers):
+        if number not in _SEVERITY_OF:
+            want = ", ".join(Severity)
+            problems.add(f"severity[{place}]", f"{number} is not a severity; want some of {want}")
+    return [_SEVERITY_OF[number] for number in numbers if number in _SEVERITY_OF]
+
+
+def alert_message(alert: Alert) -> alert_pb2.Alert:
+    """The alert as it is answered and told in events."""
+    opened_at = wire.timestamp(alert.opened_at)
+    again = alert.last_triggered_at is not alert.opened_at
+    return alert_pb2.Alert(
+        alert_id=str(alert.alert_id),
+        dedup_key=alert.dedup_key,
+        title=alert.title,
+        description=alert.description,
+        severity=_SEVERITIES[alert.severity],
+        source=alert.source,
+        labels=alert.labels,
+        state=_STATES[alert.state],
+        policy_id=alert.policy_id,
+        opened_at=opened_at,
+        acked_at=wire.timestamp(alert.acked_at),
+        acked_by=alert.acked_by,
+        closed_at=wire.timestamp(alert.closed_at),
+        closed_by=alert.closed_by,
+        snoozed_until=wire.timestamp(alert.snoozed_until),
+        trigger_count=alert.trigger_count,
+        last_triggered_at=wire.timestamp(alert.last_triggered_at) if again else opened_at,
+        escalation_level=alert.escalation_level,
+        suppressed_by=alert.suppressed_by,
+        parent_alert_id=str(alert.parent_alert_id) if alert.parent_alert_id else "",
+        version=alert.version,
+    )
+
+
+def action_message(action: Action) -> alert_pb2.AlertAction:
+    """The action as it is answered."""
+    return alert_pb2.AlertAction(
+        action_id=str(action.action_id),
+        alert_id=str(action.alert_id),
+        type=_ACTIONS[action.type],
+        actor=action.actor,
+        note=action.note,
+        at=wire.timestamp(action.at),
+    )
+
+
+def execution_message(execution: Execution, *, foreseen: bool = False) -> alert_pb2.EscalationExecution:
+    """The step as it is answered and told; one that is only foreseen has no id."""
+    return alert_pb2.EscalationExecution(
+        execution_id="" if foreseen else str(execution.execution_id),
+        alert_id=str(execution.alert_id),
+        policy_id=execution.policy_id,
+        level=execution.level,
+        reason=_REASONS[execution.reason],
+        targets=execution.targets,
+        recipients=execution.recipients,
+        at=wire.timestamp(execution.at),
+        stale=execution.stale,
+    )
+
+
+def page(execution: Execution, alert: Alert) -> page_service_pb2.Page:
+    """What notify is told of a step."""
+    return page_service_pb2.Page(execution=execution_message(execution), alert=alert_message(alert))
+
+
+def event(happened: Happened, message: alert_pb2.Alert | None = None, trace: str | None = None) -> Event:
+    """The event for the outbox; `message` is the alert after it, made when it is not given.
+
+    `trace` is the W3C trace that it belongs to, the one under way when it is not given.
+    """
+    message = alert_message(happened.alert) if message is None else message
+    return Event(
+        type=happened.type.value,
+        subject=message.alert_id,
+        data=_event_message(happened, message).SerializeToString(),
+        at=happened.at,
+        trace_parent=telemetry.trace_parent() if trace is None else trace,
+    )
+
+
+def _event_message(happened: Happened, alert: alert_pb2.Alert) -> Message:
+    version, actor, note = alert.version, happened.actor, happened.note
+    match happened.type:
+        case EventType.OPENED:
+            return events_pb2.AlertOpenedEvent(alert=alert, version=version)
+        case EventType.REPEATED:
+            return events_pb2.AlertRepeatedEvent(alert=alert, version=version, triggers=happened.triggers)
+        case EventType.SUPPRESSED:
+            return events_pb2.AlertSuppressedEvent(alert=alert, version=version)
+        case EventType.NOISE_SUPPRESSED:
+            return events_pb2.AlertNoiseSuppressedEvent(alert=alert, version=version)
+        case EventType.ACKNOWLEDGED:
+            return events_pb2.AlertAcknowledgedEvent(alert=alert, version=version, note=note)
+        case EventType.REOPENED:
+            return events_pb2.AlertReopenedEvent(alert=alert, version=version, actor=actor, note=note)
+        case EventType.SNOOZED:
+            return events_pb2.AlertSnoozedEvent(alert=alert, version=version, actor=actor, note=note)
+        case EventType.REASSIGNED:
+            return events_pb2.AlertReassignedEvent(
+                alert=alert, version=version, target=happened.target, actor=actor, note=note
+            )
+        case EventType.ESCALATED:
+            assert happened.execution is not None
+            execution = execution_message(happened.execution)
+            return events_pb2.AlertEscalatedEvent(alert=alert, version=version, execution=execution)
+        case EventType.EXHAUSTED:
+            at = wire.timestamp(happened.at)
+            return events_pb2.AlertEscalationExhaustedEvent(alert=alert, version=version, at=at)
+        case EventType.CLOSED:
+            return events_pb2.AlertClosedEvent(alert=alert, version=version, note=note)

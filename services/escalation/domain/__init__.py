@@ -1,0 +1,1 @@
+"""What alerts, policies and rules do: pure functions of values and `now`."""

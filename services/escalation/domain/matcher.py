@@ -1,0 +1,200 @@
+"""Matchers in Alertmanager's form, and an index that tries only the rules that have a chance to match."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import takewhile
+from typing import Any, Generic, TypeVar
+
+import re2
+
+from chassis import validation
+from chassis.errors import Problems
+
+LONGEST = 4_096
+"""Characters of a matcher's text."""
+
+FORM = '''want NAME=VALUE, with one of = != =~ !~ between, like severity="CRITICAL" or host=~"web-.*"'''
+_HEAD = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.:/-]*)\s*(=~|!~|!=|=)\s*")
+_BARE = re.compile(r"""[^\s{}!=~,"'`\\]+""")
+_LITERALS = re.compile(r"[\w :/@%#,;=&<>!~'\"-]+(\|[\w :/@%#,;=&<>!~'\"-]+)*")
+
+Rule = TypeVar("Rule")
+
+
+class MatcherError(ValueError):
+    """The text is no matcher; the message says what is wrong and what would be right."""
+
+
+class Op(StrEnum):
+    """How a matcher compares."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    MATCHES = "=~"
+    DIFFERS = "!~"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one label; a label that is missing has the value ''."""
+
+    name: str
+    op: Op
+    value: str
+    _regex: Any = field(default=None, compare=False, repr=False)
+
+    def matches(self, value: str) -> bool:
+        """Whether the label may have this value; regular expressions must match the whole of it."""
+        match self.op:
+            case Op.EQUAL:
+                return value == self.value
+            case Op.NOT_EQUAL:
+                return value != self.value
+            case Op.MATCHES:
+                return self._regex.fullmatch(value) is not None
+            case Op.DIFFERS:
+                return self._regex.fullmatch(value) is None
+
+    @property
+    def literals(self) -> frozenset[str]:
+        """The values that alone can match, where these can be listed; else nothing."""
+        if self.op is Op.EQUAL:
+            return frozenset([self.value])
+        if self.op is Op.MATCHES and _LITERALS.fullmatch(self.value):
+            return frozenset(self.value.split("|"))
+        return frozenset()
+
+    @property
+    def prefix(self) -> str:
+        """What every value that matches a regular expression begins with, as far as RE2 can tell."""
+        if self.op is not Op.MATCHES:
+            return ""
+        try:
+            low, high = self._regex.possiblematchrange(64)
+        except re2.error:
+            return ""
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+        return bytes(byte for byte, _ in shared).decode(errors="ignore")
+
+
+def parse(text: str) -> Matcher:
+    r"""Reads a matcher like `team!="db"`.
+
+    The value stands in double quotes, in which \", \\ and \n are escapes and any other backslash is itself; without
+    quotes it may hold no blanks and none of {}!=~,"'`\. Raises MatcherError.
+    """
+    if len(text) > LONGEST:
+        raise MatcherError(f"has {len(text)} characters; want at most {LONGEST}")
+    head = _HEAD.match(text)
+    if head is None:
+        raise MatcherError(f"{text[:64]!r} is not a matcher; {FORM}")
+    name, op = head[1], Op(head[2])
+    value = _value(text[head.end() :].rstrip())
+    return Matcher(name, op, value, _compiled(value) if op in (Op.MATCHES, Op.DIFFERS) else None)
+
+
+def _value(text: str) -> str:
+    if text.startswith('"'):
+        return _unquoted(text)
+    if not text:
+        raise MatcherError('has no value; want one, or "" for the empty one')
+    if not _BARE.fullmatch(text):
+        raise MatcherError(f"the value {text[:64]} is ambiguous; want it in double quotes")
+    return text
+
+
+def _unquoted(text: str) -> str:
+    read: list[str] = []
+    rest = iter(enumerate(text[1:], 1))
+    for place, letter in rest:
+        if letter == '"':
+            if place < len(text) - 1:
+                raise MatcherError(
+                    f'{text[place + 1 :][:64]!r} follows the closing quote; write \\" for a quote'
+                )
+            return "".join(read)
+        if letter == "\\":
+            _, escaped = next(rest, (0, ""))
+            read.append({"n": "\n", '"': '"', "\\": "\\"}.get(escaped, letter + escaped))
+        else:
+            read.append(letter)
+    raise MatcherError(f"the value {text[:64]} has no closing quote")
+
+
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        raise MatcherError(f"{pattern[:64]!r} is not an RE2 expression: {reason}") from None
+
+
+def check_matchers(problems: Problems, matchers: Sequence[str], *, least: int = 0) -> None:
+    """Notes how many matchers there are, where it is not `least` to 20, and each that is none."""
+    validation.count(problems, "matchers", matchers, least=least, most=20)
+    for place, text in enumerate(matchers):
+        try:
+            parse(text)
+        except MatcherError as error:
+            problems.add(f"matchers[{place}]", str(error))
+
+
+def all_match(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
+    """Whether every matcher matches; true when there are none."""
+    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def _pairs(matcher: Matcher) -> list[tuple[str, str]]:
+    """The labels of which an alert must have one to match; nothing where that cannot be said."""
+    literals = matcher.literals
+    return [] if "" in literals else [(matcher.name, value) for value in literals]
+
+
+class Index(Generic[Rule]):
+    """Rules by the labels that they ask for.
+
+    A rule with a matcher that lists its values, or whose values share a beginning, is tried only for labels that have
+    one of them; the others are tried always.
+    """
+
+    def __init__(self, rules: Sequence[tuple[Rule, Sequence[Matcher]]]) -> None:
+        """`rules` come in the order in which `matching` tells of them."""
+        self._rules = rules
+        self._by_value: dict[tuple[str, str], list[int]] = {}
+        self._by_prefix: dict[str, dict[str, list[int]]] = {}
+        self._always: list[int] = []
+        asked = Counter(pair for _, matchers in rules for matcher in matchers for pair in _pairs(matcher))
+        for place, (_, matchers) in enumerate(rules):
+            self._file(place, matchers, asked)
+
+    def _file(self, place: int, matchers: Sequence[Matcher], asked: Mapping[tuple[str, str], int]) -> None:
+        """Files a rule under the values that the fewest rules ask for, else under the longest beginning."""
+        listed = [pairs for matcher in matchers if (pairs := _pairs(matcher))]
+        if listed:
+            for pair in min(listed, key=lambda pairs: sum(asked[pair] for pair in pairs)):
+                self._by_value.setdefault(pair, []).append(place)
+            return
+        begun = max(((m.prefix, m.name) for m in matchers), key=lambda found: len(found[0]), default=("", ""))
+        if begun[0]:
+            self._by_prefix.setdefault(begun[1], {}).setdefault(begun[0], []).append(place)
+        else:
+            self._always.append(place)
+
+    def matching(self, labels: Mapping[str, str]) -> Iterator[Rule]:
+        """The rules whose matchers all match, in their order."""
+        places = self._always.copy()
+        for label in labels.items():
+            places += self._by_value.get(label, ())
+        for name, prefixes in self._by_prefix.items():
+            if value := labels.get(name):
+                places += (p for begin, found in prefixes.items() if value.startswith(begin) for p in found)
+        for place in sorted(places):
+            rule, matchers = self._rules[place]
+            if all_match(matchers, labels):
+                yield rule

@@ -1,0 +1,132 @@
+"""The escalation service, wired by hand: read it from top to bottom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from chassis import outbox
+from chassis.auth import Verifier, mint, scopes_of
+from chassis.bus import Bus
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.loop import DueLoop
+from chassis.process import Running, running
+from chassis.relay import Relay
+from chassis.server import Server
+from chassis.snapshot import Snapshot
+from chassis.wake import Wakeups
+from services.escalation.api.alerts import AlertApi
+from services.escalation.api.ingest import IngestingIntegrationApi
+from services.escalation.api.noise import NoiseApi
+from services.escalation.api.policies import PolicyApi
+from services.escalation.clients import Notify, Roster
+from services.escalation.config import Config
+from services.escalation.coverage import Coverage
+from services.escalation.engine import Engine
+from services.escalation.foresight import Foresight
+from services.escalation.pager import Pager
+from services.escalation.steps import Steps
+from services.escalation.storage import rules as stored
+from services.escalation.triggers import Triggers
+from services.escalation.verbs import Verbs
+from tocsin.escalation.v1 import (
+    alert_service_pb2,
+    alert_service_pb2_grpc,
+    integration_service_pb2,
+    integration_service_pb2_grpc,
+    noise_service_pb2,
+    noise_service_pb2_grpc,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+)
+from tocsin.options.v1 import options_pb2
+
+STREAM, SUBJECTS, SOURCE = "TOCSIN_ALERT", "alert.>", "/tocsin/escalation"
+SERVICES = [
+    alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"],
+    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+    noise_service_pb2.DESCRIPTOR.services_by_name["NoiseService"],
+    integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"],
+]
+UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
+DUE = "escalation_due"
+"""Where replicas hear that more is due than one of them is just taking."""
+
+
+@asynccontextmanager
+async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Wires the service; the process and the tests call this same function."""
+    clock = clock or Clock()
+    db = Database(config.database_url, name="escalation", size=config.database_pool)
+    bus = Bus(config.nats_url, name="escalation")
+    token = mint(config.token_key, subject="escalation", scopes=["service", "roster:read"])
+    roster, notify = Roster(config.roster_address, token=token), Notify(config.notify_address, token=token)
+    wakeups = Wakeups(db)
+    rules = Snapshot("escalation_rules", stored.load, db, version=stored.version)
+    relay = Relay(db, bus, stream=STREAM, source=SOURCE)
+
+    def stepped() -> None:
+        pager.wake()
+        relay.wake()
+        engine.wake()
+
+    def changed() -> None:
+        engine.wake()
+        relay.wake()
+        if steps.busy:
+            announcer.wake()
+
+    coverage = Coverage(db=db, roster=roster)
+    steps = Steps(db=db, rules=rules, coverage=coverage, clock=clock, committed=stepped)
+    foresight = Foresight(db=db, steps=steps, coverage=coverage, clock=clock)
+    engine = Engine(db=db, steps=steps, clock=clock)
+    pager = Pager(db=db, notify=notify, clock=clock)
+    announcer = DueLoop("announcer", lambda: wakeups.notify(DUE), poll=UPKEEP)
+    triggers = Triggers(db=db, rules=rules, clock=clock, committed=changed)
+    verbs = Verbs(db=db, clock=clock, committed=changed)
+    wakeups.on(stored.CHANNEL, rules.wake)
+    wakeups.on(DUE, engine.wake)
+
+    server = Server(
+        listen=config.listen,
+        verifier=Verifier(config.token_key),
+        scopes=scopes_of(SERVICES, options_pb2.scope),
+    )
+    alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
+        AlertApi(db=db, rules=rules, triggers=triggers, verbs=verbs, steps=steps, foresight=foresight),
+        server.grpc,
+    )
+    policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
+        PolicyApi(db, rules, wakeups, clock), server.grpc
+    )
+    noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(
+        NoiseApi(db, rules, wakeups, clock), server.grpc
+    )
+    integration_service_pb2_grpc.add_IntegrationServiceServicer_to_server(
+        IngestingIntegrationApi(db, rules, wakeups, clock, triggers=triggers, verbs=verbs), server.grpc
+    )
+
+    upkeep = DueLoop("upkeep", lambda: outbox.maintain(db, now=clock.now()), poll=UPKEEP)
+    timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
+    async with running(
+        server=server,
+        opening=[
+            db.open,
+            lambda: clock.sync(db),
+            rules.refresh,
+            bus.connect,
+            lambda: bus.ensure_stream(STREAM, [SUBJECTS]),
+        ],
+        loops=[
+            wakeups.run,
+            rules.run,
+            relay.run,
+            engine.run,
+            pager.run,
+            announcer.run,
+            upkeep.run,
+            timekeeper.run,
+        ],
+        closing=[triggers.drain, verbs.drain, roster.close, notify.close, bus.close, db.close],
+    ) as service:
+        yield service

@@ -1,0 +1,5 @@
+"""Runs the migrations of the schema `escalation`."""
+
+from chassis.migrate import online
+
+online()

@@ -1,0 +1,108 @@
+"""Tells notify of every step with somebody to tell, again and again until it is accepted."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from chassis.clock import Clock
+from chassis.crash import crashpoint
+from chassis.db import Database
+from chassis.errors import DomainError, Invalid
+from chassis.loop import DueLoop
+from services.escalation.clients import Notify
+from services.escalation.convert import alerts as convert
+from services.escalation.storage import executions as storage
+from services.escalation.storage.executions import Page
+
+BATCH = 200
+LEASE = timedelta(seconds=5)
+FIRST_RETRY, LAST_RETRY = timedelta(milliseconds=100), timedelta(seconds=2)
+
+_log = structlog.get_logger()
+_pages = Counter("tocsin_pages_total", "Pages told to notify, by what became of them.", ["reason"])
+_seconds = Histogram(
+    "tocsin_page_wait_seconds",
+    "From a step to notify's acceptance of its page.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120),
+)
+
+
+class Pager:
+    """Sends what the table `pages` holds; a row is gone when notify has answered, or when the alert is taken."""
+
+    def __init__(self, *, db: Database, notify: Notify, clock: Clock) -> None:
+        self._db = db
+        self._notify = notify
+        self._clock = clock
+        self._loop = DueLoop("pager", self._work, poll=timedelta(milliseconds=500))
+
+    def wake(self) -> None:
+        """Tells that there are new pages."""
+        self._loop.wake()
+
+    async def run(self) -> None:
+        """Sends for ever; only cancellation ends it."""
+        await self._loop.run()
+
+    async def _work(self) -> timedelta | None:
+        now = self._clock.now()
+        async with self._db.raw() as conn:
+            claimed = await storage.claim_pages(conn, now=now, until=now + LEASE, limit=BATCH)
+            if not claimed:
+                at = await storage.next_page_at(conn)
+                return None if at is None else at - self._clock.now()
+        await self._send(claimed)
+        return timedelta()
+
+    async def _send(self, pages: Sequence[Page]) -> None:
+        """Sends pages together; when notify refuses them, halves them until those at fault stand alone."""
+        try:
+            accepted = await self._notify.page([convert.page(one.execution, one.alert) for one in pages])
+        except Invalid as error:
+            if len(pages) == 1:
+                await self._retry(pages, error)
+                return
+            half = len(pages) // 2
+            await self._send(pages[:half])
+            await self._send(pages[half:])
+        except DomainError as error:
+            await self._retry(pages, error)
+        else:
+            crashpoint("pager.after_answer")
+            async with self._db.raw() as conn:
+                await storage.accepted(conn, accepted)
+            _tell(pages, self._clock.now())
+
+    async def _retry(self, pages: Sequence[Page], error: DomainError) -> None:
+        _pages.labels(error.reason).inc(len(pages))
+        alerts = sorted({str(page.alert.alert_id) for page in pages})
+        _log.warning(
+            "pages_not_accepted",
+            reason=error.reason,
+            error=error.message,
+            of=len(pages),
+            alert_id=alerts[:10],
+        )
+        async with self._db.raw() as conn:
+            await storage.retry(
+                conn,
+                [page.execution.execution_id for page in pages],
+                now=self._clock.now(),
+                first=FIRST_RETRY,
+                most=LAST_RETRY,
+            )
+
+
+def _tell(pages: Sequence[Page], now: datetime) -> None:
+    _pages.labels("ACCEPTED").inc(len(pages))
+    for page in pages:
+        _seconds.observe(max(0.0, (now - page.execution.at).total_seconds()))
+        _log.info(
+            "paged",
+            alert_id=str(page.alert.alert_id),
+            execution_id=str(page.execution.execution_id),
+            level=page.execution.level,
+            recipients=page.execution.recipients,
+        )

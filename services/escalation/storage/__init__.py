@@ -1,0 +1,1 @@
+"""Every statement of this service; nothing here begins or commits."""

@@ -1,0 +1,270 @@
+"""Statements on alerts and on what people did to them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection as RawConnection
+from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, text, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.errors import NotFound
+from chassis.outbox import COLUMNS, Event
+from services.escalation.domain.alert import Action, Alert, Severity, State
+from services.escalation.domain.matcher import Matcher, Op
+from services.escalation.domain.timer import Kind, Reason
+from services.escalation.tables.alerts import actions, alerts
+
+_OPEN: LiteralString = f"""
+with input as materialized (
+    select * from json_to_recordset(%s) as input (
+        alert_id uuid, dedup_key text, title text, description text, severity text, source text, labels jsonb,
+        state text, policy_id text, opened_at timestamptz, suppressed_by text, parent_alert_id uuid,
+        event_id uuid, event text, data text, trace_parent text)
+), opened as (
+    insert into alerts (
+        alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, acked_by,
+        closed_by, trigger_count, last_triggered_at, escalation_level, suppressed_by, parent_alert_id, version)
+    select alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, '',
+        '', 1, opened_at, 0, suppressed_by, parent_alert_id, 1
+    from input order by dedup_key
+    on conflict (dedup_key) where dedup_key <> '' and state <> '{State.CLOSED}' do nothing
+    returning alert_id
+), armed as (
+    insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
+    select alert_id, '{Kind.ESCALATE}', opened_at, 1, 0, '{Reason.INITIAL}', '{{}}', opened_at
+    from input join opened using (alert_id) where state = '{State.OPEN}'
+), told as (
+    insert into outbox ({COLUMNS})
+    select event_id, event, alert_id::text, decode(data, 'hex'), opened_at, trace_parent
+    from input join opened using (alert_id)
+)
+select alert_id from opened"""
+
+_UPDATE = text(
+    """update alerts set
+        state = new.state, acked_at = new.acked_at, acked_by = new.acked_by, closed_at = new.closed_at,
+        closed_by = new.closed_by, snoozed_until = new.snoozed_until, trigger_count = new.trigger_count,
+        last_triggered_at = new.last_triggered_at, escalation_level = new.escalation_level,
+        suppressed_by = new.suppressed_by, parent_alert_id = new.parent_alert_id, version = new.version
+    from json_to_recordset(:rows) as new (
+        alert_id uuid, state text, acked_at timestamptz, acked_by text, closed_at timestamptz, closed_by text,
+        snoozed_until timestamptz, trigger_count int, last_triggered_at timestamptz, escalation_level smallint,
+        suppressed_by text, parent_alert_id uuid, version bigint)
+    where alerts.alert_id = new.alert_id"""
+)
+
+
+_CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
+_NONE = literal("", literal_execute=True)
+"""Written out in the statements, so that the planner can tell that a partial index serves them."""
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An alert to be opened, and the one event that tells of it; its timer follows from its state."""
+
+    alert: Alert
+    event: Event
+
+
+async def open_now(conn: RawConnection, new: Sequence[New]) -> set[UUID]:
+    """Opens those alerts whose dedup key has none that is not closed, with their timers and events.
+
+    One statement, a transaction of its own on an autocommit connection. Answers which were opened.
+    """
+    return {row[0] for row in await (await conn.execute(_OPEN, (_rows(new),))).fetchall()}
+
+
+async def open_within(conn: AsyncConnection, new: Sequence[New]) -> set[UUID]:
+    """The same within the caller's transaction."""
+    return {row[0] for row in await conn.exec_driver_sql(_OPEN, (_rows(new),))} if new else set()
+
+
+def _rows(new: Sequence[New]) -> str:
+    return json.dumps([_row(one.alert, one.event) for one in new])
+
+
+def _row(alert: Alert, event: Event) -> Mapping[str, Any]:
+    return {
+        "alert_id": event.subject,
+        "dedup_key": alert.dedup_key,
+        "title": alert.title,
+        "description": alert.description,
+        "severity": alert.severity,
+        "source": alert.source,
+        "labels": alert.labels,
+        "state": alert.state,
+        "policy_id": alert.policy_id,
+        "opened_at": alert.opened_at.isoformat(),
+        "suppressed_by": alert.suppressed_by,
+        "parent_alert_id": alert.parent_alert_id and str(alert.parent_alert_id),
+        "event_id": str(event.id),
+        "event": event.type,
+        "data": event.data.hex(),
+        "trace_parent": event.trace_parent,
+    }
+
+
+async def get(conn: AsyncConnection, alert_id: UUID) -> Alert:
+    """The alert with this id; raises NotFound."""
+    row = (await conn.execute(select(alerts).where(alerts.c.alert_id == alert_id))).one_or_none()
+    if row is None:
+        raise missing(alert_id)
+    return Alert(**row._asdict())
+
+
+def missing(alert_id: UUID) -> NotFound:
+    """What is said of an id that no alert has."""
+    return NotFound(f"there is no alert {alert_id}", reason="ALERT_NOT_FOUND")
+
+
+async def exists(conn: AsyncConnection, alert_id: UUID) -> None:
+    """Raises NotFound when there is no such alert."""
+    found = await conn.execute(select(alerts.c.alert_id).where(alerts.c.alert_id == alert_id))
+    if found.one_or_none() is None:
+        raise missing(alert_id)
+
+
+async def lock(
+    conn: AsyncConnection, ids: Iterable[UUID | None], *, keys: Iterable[str] = ()
+) -> dict[UUID, Alert]:
+    """Locks the alerts with these ids, and those with these dedup keys that are not closed.
+
+    Everybody who locks alerts does it here or in the same order, by id: so nobody waits in a circle.
+    """
+    wanted = literal(list({one for one in ids if one}), ARRAY(Uuid))
+    texts = literal(sorted({key for key in keys if key}), ARRAY(Text))
+    live = and_(alerts.c.dedup_key == any_(texts), alerts.c.dedup_key != _NONE, alerts.c.state != _CLOSED)
+    query = (
+        select(alerts)
+        .where(or_(alerts.c.alert_id == any_(wanted), live))
+        .order_by(alerts.c.alert_id)
+        .with_for_update()
+    )
+    return {row.alert_id: Alert(**row._asdict()) for row in await conn.execute(query)}
+
+
+async def update(conn: AsyncConnection, changed: Iterable[Alert]) -> None:
+    """Writes alerts that are locked; what never changes is left alone."""
+    rows = [
+        {
+            "alert_id": alert.alert_id,
+            "state": alert.state,
+            "acked_at": alert.acked_at,
+            "acked_by": alert.acked_by,
+            "closed_at": alert.closed_at,
+            "closed_by": alert.closed_by,
+            "snoozed_until": alert.snoozed_until,
+            "trigger_count": alert.trigger_count,
+            "last_triggered_at": alert.last_triggered_at,
+            "escalation_level": alert.escalation_level,
+            "suppressed_by": alert.suppressed_by,
+            "parent_alert_id": alert.parent_alert_id,
+            "version": alert.version,
+        }
+        for alert in changed
+    ]
+    if rows:
+        await conn.execute(_UPDATE, {"rows": json.dumps(rows, default=str)})
+
+
+async def live_ids(conn: AsyncConnection, keys: Sequence[str]) -> dict[str, UUID]:
+    """The alerts that are not closed, by their dedup keys."""
+    query = select(alerts.c.dedup_key, alerts.c.alert_id).where(
+        alerts.c.dedup_key == any_(literal(list(keys), ARRAY(Text))),
+        alerts.c.dedup_key != _NONE,
+        alerts.c.state != _CLOSED,
+    )
+    return {row.dedup_key: row.alert_id for row in await conn.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which alerts a list shows; empty parts ask for nothing. Regular expressions are left to the caller."""
+
+    states: Sequence[State] = ()
+    severities: Sequence[Severity] = ()
+    source: str = ""
+    policy_id: str = ""
+    dedup_key: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    matchers: Sequence[Matcher] = ()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter as SQL."""
+        found = [sql for matcher in self.matchers if (sql := matching(matcher)) is not None]
+        if self.states:
+            found.append(alerts.c.state.in_(self.states))
+        if self.states and State.CLOSED not in self.states:
+            found.append(alerts.c.state != _CLOSED)
+        if self.severities:
+            found.append(alerts.c.severity.in_(self.severities))
+        wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}
+        found += [alerts.c[name] == value for name, value in wanted.items() if value]
+        if self.start is not None:
+            found.append(alerts.c.opened_at >= self.start)
+        if self.end is not None:
+            found.append(alerts.c.opened_at < self.end)
+        return found
+
+
+def matching(matcher: Matcher) -> ColumnElement[bool] | None:
+    """A matcher as SQL; None for a regular expression, which Postgres would read in another way."""
+    if matcher.op not in (Op.EQUAL, Op.NOT_EQUAL):
+        return None
+    value: ColumnElement[str]
+    if matcher.name in ("severity", "source", "title"):
+        value = cast(alerts.c[matcher.name], Text)
+    elif matcher.op is Op.EQUAL and matcher.value:
+        return alerts.c.labels.contains({matcher.name: matcher.value})
+    else:
+        value = func.coalesce(alerts.c.labels[matcher.name].astext, "")
+    return value == matcher.value if matcher.op is Op.EQUAL else value != matcher.value
+
+
+async def newest(
+    conn: AsyncConnection, wanted: Filter, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Alert]:
+    """Up to `limit` alerts, the newest first, from the first after `before` on."""
+    query = select(alerts).where(*wanted.conditions())
+    if before is not None:
+        query = query.where(tuple_(alerts.c.opened_at, alerts.c.alert_id) < before)
+    query = query.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc()).limit(limit)
+    return [Alert(**row._asdict()) for row in await conn.execute(query)]
+
+
+async def note(conn: AsyncConnection, done: Sequence[Action]) -> None:
+    """Adds actions to the timelines."""
+    if done:
+        await conn.execute(
+            insert(actions).values(
+                [
+                    {
+                        "alert_id": one.alert_id,
+                        "action_id": one.action_id,
+                        "type": one.type,
+                        "actor": one.actor,
+                        "note": one.note,
+                        "at": one.at,
+                    }
+                    for one in done
+                ]
+            )
+        )
+
+
+async def timeline(
+    conn: AsyncConnection, alert_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Action]:
+    """Up to `limit` actions of an alert, the oldest first, from the first after `after` on."""
+    query = select(actions).where(actions.c.alert_id == alert_id)
+    if after is not None:
+        query = query.where(tuple_(actions.c.at, actions.c.action_id) > after)
+    query = query.order_by(actions.c.at, actions.c.action_id).limit(limit)
+    return [Action(**row._asdict()) for row in await conn.execute(query)]

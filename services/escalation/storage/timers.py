@@ -1,0 +1,165 @@
+"""Statements on timers: claimed by one replica for a lease, and used up only under the claim that they have."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection as RawConnection
+from psycopg.rows import tuple_row
+from sqlalchemy import bindparam, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Uuid
+
+from services.escalation.domain.alert import Alert
+from services.escalation.domain.timer import Kind, Reason, Timer
+from services.escalation.tables.alerts import alerts, timers
+
+_FIELDS = [timers.c[name] for name in ("alert_id", "kind", "due_at", "level", "round", "reason", "targets")]
+
+_CLAIM: LiteralString = """
+update timers set ready_at = %(until)b, claim = %(claim)b
+from (
+    select alert_id, kind from timers
+    where ready_at <= %(now)b and (%(ids)b::uuid[] is null or alert_id = any (%(ids)b))
+    order by ready_at limit %(limit)b for update skip locked
+) due join alerts using (alert_id)
+where timers.alert_id = due.alert_id and timers.kind = due.kind
+returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, policy_id"""
+
+_NEXT: LiteralString = "select min(ready_at) from timers"
+
+_ARM = text(
+    """insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
+    select alert_id, kind, due_at, level, round, reason, targets, due_at
+    from json_to_recordset(:rows) as armed (
+        alert_id uuid, kind text, due_at timestamptz, level smallint, round smallint, reason text,
+        targets text[])
+    order by alert_id
+    on conflict (alert_id, kind) do update set
+        due_at = excluded.due_at, level = excluded.level, round = excluded.round, reason = excluded.reason,
+        targets = excluded.targets, ready_at = excluded.ready_at, claim = null"""
+)
+
+_HUSH = text(
+    """with timer as (delete from timers where alert_id = any (:ids))
+    delete from pages where alert_id = any (:ids)"""
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+_USE_UP = text(
+    "delete from timers using unnest(:ids, :kinds) used (id, what) where alert_id = id and kind = what"
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A timer that this replica has claimed, and the policy that its alert follows."""
+
+    timer: Timer
+    policy_id: str
+
+
+async def claim(
+    conn: RawConnection,
+    claim_id: UUID,
+    *,
+    now: datetime,
+    until: datetime,
+    limit: int,
+    ids: Collection[UUID] = (),
+) -> list[Due]:
+    """Claims up to `limit` timers that are due, of these alerts or of all, those first that are due longest.
+
+    Nobody else gets them before `until`; one that another replica is just claiming is passed over.
+    """
+    values = {"until": until, "claim": claim_id, "now": now, "limit": limit, "ids": list(ids) or None}
+    async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
+        rows = await (await cursor.execute(_CLAIM, values)).fetchall()
+    return [
+        Due(Timer(alert_id, Kind(kind), due_at, level, round_, Reason(reason), tuple(targets)), policy_id)
+        for alert_id, kind, due_at, level, round_, reason, targets, policy_id in rows
+    ]
+
+
+async def lock_claimed(conn: AsyncConnection, claim_id: UUID) -> list[tuple[Timer, Alert]]:
+    """Locks what is still claimed, timers with their alerts, in the order of the alerts' ids.
+
+    A timer that somebody stopped or set anew, or that another replica claimed after the lease, is not among them.
+    """
+    query = (
+        select(*_FIELDS, *[column.label(f"alert_{column.name}") for column in alerts.c])
+        .join_from(alerts, timers, timers.c.alert_id == alerts.c.alert_id)
+        .where(timers.c.claim == claim_id)
+        .order_by(alerts.c.alert_id)
+        .with_for_update()
+    )
+    width = len(_FIELDS)
+    return [(Timer(*row[:width]), Alert(*row[width:])) for row in await conn.execute(query)]
+
+
+async def arm(conn: AsyncConnection, armed: Iterable[Timer]) -> None:
+    """Sets timers; one of the same alert and kind is replaced, with the claim on it."""
+    rows = [
+        {
+            "alert_id": timer.alert_id,
+            "kind": timer.kind,
+            "due_at": timer.due_at,
+            "level": timer.level,
+            "round": timer.round,
+            "reason": timer.reason,
+            "targets": timer.targets,
+        }
+        for timer in armed
+    ]
+    if rows:
+        await conn.execute(_ARM, {"rows": json.dumps(rows, default=str)})
+
+
+async def hush(conn: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """Ends everything that waits for these alerts: their timers, and the pages not sent yet."""
+    if ids:
+        await conn.execute(_HUSH, {"ids": ids})
+
+
+async def use_up(conn: AsyncConnection, used: Sequence[Timer]) -> None:
+    """Deletes timers that have been decided and lead to nothing more."""
+    if used:
+        await conn.execute(
+            _USE_UP, {"ids": [timer.alert_id for timer in used], "kinds": [timer.kind for timer in used]}
+        )
+
+
+async def postpone(conn: AsyncConnection, later: Sequence[Timer], until: datetime) -> None:
+    """Gives up the claim on timers that cannot be decided yet; they are due again at `until`."""
+    if later:
+        await conn.execute(
+            update(timers)
+            .where(tuple_(timers.c.alert_id, timers.c.kind).in_([(one.alert_id, one.kind) for one in later]))
+            .values(ready_at=until, claim=None)
+        )
+
+
+async def next_at(conn: RawConnection) -> datetime | None:
+    """When the next timer can be claimed; None when there is none."""
+    row = await (await conn.execute(_NEXT)).fetchone()
+    return row[0] if row else None
+
+
+async def due_until(
+    conn: AsyncConnection, at: datetime, *, ids: Collection[UUID], limit: int
+) -> list[tuple[Timer, Alert]]:
+    """Up to `limit` timers due by `at`, of these alerts or of all, those first that are due longest; no lock."""
+    query = (
+        select(*_FIELDS, *[column.label(f"alert_{column.name}") for column in alerts.c])
+        .join_from(alerts, timers, timers.c.alert_id == alerts.c.alert_id)
+        .where(timers.c.due_at <= at)
+        .order_by(timers.c.due_at, timers.c.alert_id)
+        .limit(limit)
+    )
+    if ids:
+        query = query.where(timers.c.alert_id.in_(ids))
+    width = len(_FIELDS)
+    return [(Timer(*row[:width]), Alert(*row[width:])) for row in await conn.execute(query)]

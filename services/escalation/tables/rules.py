@@ -1,0 +1,115 @@
+"""Policies, silences, aggregation rules and integrations as declared tables; rows become the domain's values."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Enum,
+    Interval,
+    LargeBinary,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from services.escalation.domain.policy import Handover, RepeatTrigger, Step
+from services.escalation.tables import metadata
+
+AT = DateTime(timezone=True)
+
+
+class Steps(TypeDecorator[tuple[Step, ...]]):
+    """The steps of a policy as a JSON array, durations in seconds."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Step, ...] | None, _: Dialect) -> Any:
+        return [
+            {"targets": step.targets, "ack_timeout": step.ack_timeout.total_seconds()} for step in value or ()
+        ]
+
+    def process_result_value(self, value: Any, _: Dialect) -> tuple[Step, ...]:
+        return tuple(Step(tuple(s["targets"]), timedelta(seconds=s["ack_timeout"])) for s in value)
+
+
+class Repeat(TypeDecorator[RepeatTrigger]):
+    """The repeat trigger of a policy as a JSON object, the window in seconds; NULL for none."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: RepeatTrigger | None, _: Dialect) -> Any:
+        return value and {"threshold": value.threshold, "window": value.window.total_seconds()}
+
+    def process_result_value(self, value: Mapping[str, Any] | None, _: Dialect) -> RepeatTrigger | None:
+        if value is None:
+            return None
+        return RepeatTrigger(value["threshold"], timedelta(seconds=value["window"]))
+
+
+policies = Table(
+    "escalation_policies",
+    metadata,
+    Column("policy_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("matchers", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("priority", BigInteger, nullable=False),
+    Column("steps", Steps, nullable=False),
+    Column("repeat_count", BigInteger, nullable=False),
+    Column("repeat_trigger", Repeat),
+    Column("handover", Enum(Handover, native_enum=False, length=32), nullable=False),
+    Column("created_at", AT, nullable=False),
+    Column("updated_at", AT, nullable=False),
+    Column("request_id", Text, unique=True),
+)
+
+silence_rules = Table(
+    "silence_rules",
+    metadata,
+    Column("silence_rule_id", Text, primary_key=True),
+    Column("matchers", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("starts_at", AT, nullable=False),
+    Column("ends_at", AT, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("created_at", AT, nullable=False),
+    Column("request_id", Text, unique=True),
+)
+
+aggregation_rules = Table(
+    "aggregation_rules",
+    metadata,
+    Column("aggregation_rule_id", Text, primary_key=True),
+    Column("matchers", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("group_by", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("window", Interval, nullable=False),
+    Column("created_at", AT, nullable=False),
+    Column("request_id", Text, unique=True),
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("integration_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("policy_id", Text, nullable=False),
+    Column("labels", JSONB, nullable=False),
+    Column("routing_key_sha256", LargeBinary, nullable=False, unique=True),
+    Column("created_at", AT, nullable=False),
+    Column("request_id", Text, unique=True),
+)
+
+rule_changes = Table(
+    "rule_changes",
+    metadata,
+    Column("only", Boolean, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)

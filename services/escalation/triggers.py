@@ -1,0 +1,304 @@
+"""Takes reports: each opens an alert or adds to one, durably, many of them in one commit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis import telemetry
+from chassis.batching import GroupCommit
+from chassis.clock import Clock
+from chassis.crash import crashpoint
+from chassis.db import Database
+from chassis.errors import DomainError, Invalid, Unavailable
+from chassis.ids import uuid7
+from chassis.snapshot import Snapshot
+from services.escalation.convert import alerts as convert
+from services.escalation.domain import alert as verbs
+from services.escalation.domain.alert import Alert, Change, Quiet, Report
+from services.escalation.domain.grouping import Group, GroupKey, in_front
+from services.escalation.domain.rules import Rules
+from services.escalation.record import Made, record
+from services.escalation.storage import alerts as storage
+from services.escalation.storage import triggers as kept
+from services.escalation.storage.alerts import New
+from services.escalation.storage.triggers import Answered
+from tocsin.escalation.v1 import alert_pb2
+
+ATTEMPTS = 5
+"""How often a group is tried when others open the same keys at the same moment."""
+
+_log = structlog.get_logger()
+_triggers = Counter("tocsin_triggers_total", "Triggers, by what became of them.", ["outcome"])
+
+
+class Outcome(StrEnum):
+    """What became of a trigger."""
+
+    OPENED = "OPENED"
+    REPEATED = "REPEATED"
+    SUPPRESSED = "SUPPRESSED"
+    AGGREGATED = "AGGREGATED"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A report, and what the rules make of it, should it open an alert."""
+
+    report: Report
+    policy_id: str
+    silence: Quiet | None
+    group: GroupKey | None
+    window: timedelta
+    request_id: str
+    trace: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it can open an alert without a look at anything but its dedup key."""
+        return self.group is None and not self.request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """What became of a trigger: the alert after it."""
+
+    alert: alert_pb2.Alert
+    outcome: Outcome
+
+
+class _Overtaken(Exception):
+    """Somebody else has opened an alert with one of the dedup keys since they were looked up."""
+
+
+class Triggers:
+    """Writes triggers in groups.
+
+    New alerts are opened by one statement. What that leaves, because it adds to an alert, comes with a request id or
+    may stand behind another alert, is decided under locks in one transaction.
+    """
+
+    def __init__(
+        self, *, db: Database, rules: Snapshot[Rules], clock: Clock, committed: Callable[[], None]
+    ) -> None:
+        """`committed` is called when something new is due, or to be published."""
+        self._db = db
+        self._rules = rules
+        self._clock = clock
+        self._committed = committed
+        self._group = GroupCommit[Trigger, Triggered]("trigger", self._flush)
+
+    async def submit(self, report: Report, *, policy_id: str = "", request_id: str = "") -> Triggered:
+        """Takes one report. Raises Invalid when the policy that it names does not exist."""
+        return await self._group.submit(await self._judge(report, policy_id, request_id))
+
+    async def submit_many(
+        self, reports: Sequence[tuple[Report, str, str] | DomainError]
+    ) -> list[Triggered | Exception]:
+        """Takes reports with the policies that they name and their request ids; errors among them stay in place."""
+        judged = [one if isinstance(one, DomainError) else await self._judged(one) for one in reports]
+        good = [one for one in judged if isinstance(one, Trigger)]
+        answers = iter(await self._group.submit_many(good) if good else ())
+        return [next(answers) if isinstance(one, Trigger) else one for one in judged]
+
+    async def drain(self) -> None:
+        """Waits until everything taken so far has been answered."""
+        await self._group.drain()
+
+    async def _judged(self, one: tuple[Report, str, str]) -> Trigger | DomainError:
+        try:
+            return await self._judge(*one)
+        except DomainError as error:
+            return error
+
+    async def _judge(self, report: Report, policy_id: str, request_id: str) -> Trigger:
+        rules = self._rules.value
+        if policy_id and rules.policy(policy_id) is None:
+            await self._rules.refresh()  # it may have been made by another replica a moment ago
+            rules = self._rules.value
+            if rules.policy(policy_id) is None:
+                raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
+        facts = report.facts()
+        silence = rules.silenced_by(facts, self._clock.now())
+        aggregation = None if silence else rules.aggregated_by(facts)
+        return Trigger(
+            report=report,
+            policy_id=rules.policy_for(facts, named=policy_id).policy_id,
+            silence=Quiet(f"silence-rules/{silence.silence_rule_id}") if silence else None,
+            group=GroupKey(aggregation.aggregation_rule_id, aggregation.group_of(facts))
+            if aggregation
+            else None,
+            window=aggregation.window if aggregation else timedelta(),
+            request_id=request_id,
+            trace=telemetry.trace_parent(),
+        )
+
+    async def _flush(self, triggers: list[Trigger]) -> Sequence[Triggered | Exception]:
+        now = self._clock.now()
+        answers: list[Triggered | Exception | None] = [None] * len(triggers)
+        for place, opened in await self._open(triggers, now):
+            answers[place] = opened
+        left = [place for place, answer in enumerate(answers) if answer is None]
+        if left:
+            try:
+                joined: Sequence[Triggered | Exception] = await self._join([triggers[n] for n in left], now)
+            except Exception as error:
+                joined = [error] * len(left)
+            for place, answer in zip(left, joined, strict=True):
+                answers[place] = answer
+        crashpoint("trigger.after_commit")
+        self._committed()
+        done = [answer for answer in answers if answer is not None]
+        for answer in done:
+            if isinstance(answer, Triggered):
+                _triggers.labels(answer.outcome).inc()
+        return done
+
+    async def _open(self, triggers: Sequence[Trigger], now: datetime) -> list[tuple[int, Triggered]]:
+        """Opens what is new, by one statement; answers which those were."""
+        places: list[int] = []
+        new: list[New] = []
+        messages: list[alert_pb2.Alert] = []
+        keys: set[str] = set()
+        for place, trigger in enumerate(triggers):
+            key = trigger.report.dedup_key
+            if trigger.plain and key not in keys:
+                if key:
+                    keys.add(key)
+                one, message = _new(trigger, trigger.silence, now)
+                places.append(place)
+                new.append(one)
+                messages.append(message)
+        if not new:
+            return []
+        async with self._db.raw() as conn:
+            opened = await storage.open_now(conn, new)
+        return [
+            (place, Triggered(message, _outcome(one.alert)))
+            for place, one, message in zip(places, new, messages, strict=True)
+            if one.alert.alert_id in opened
+        ]
+
+    async def _join(self, triggers: Sequence[Trigger], now: datetime) -> Sequence[Triggered]:
+        for _ in range(ATTEMPTS):
+            try:
+                async with self._db.begin() as conn:
+                    return await _Joining(conn, triggers, now).run()
+            except _Overtaken:
+                _log.info("trigger_retried", reason="OVERTAKEN")
+        raise Unavailable("others report the same at the same moment", reason="BUSY")
+
+
+class _Joining:
+    """One transaction that decides triggers under locks: requests, then groups, then alerts, each in order."""
+
+    def __init__(self, conn: AsyncConnection, triggers: Sequence[Trigger], now: datetime) -> None:
+        self._conn = conn
+        self._triggers = triggers
+        self._now = now
+        self._live: dict[str, Alert] = {}
+        self._locked: dict[UUID, Alert] = {}
+        self._groups: dict[GroupKey, Group] = {}
+        self._led: dict[GroupKey, Group] = {}
+        self._new: dict[UUID, New] = {}
+        self._messages: dict[UUID, alert_pb2.Alert] = {}
+        self._again: dict[UUID, list[Trigger]] = {}
+
+    async def run(self) -> list[Triggered]:
+        """Decides and writes; answers each trigger in order."""
+        answered = await kept.begin_requests(
+            self._conn, (t.request_id for t in self._triggers if t.request_id), self._now
+        )
+        taken: dict[str, Answered] = {}
+        fresh = [t for t in self._triggers if t.request_id not in answered]
+        await self._lock(fresh)
+        fates: list[tuple[UUID, Outcome]] = []
+        for trigger in self._triggers:
+            known = answered.get(trigger.request_id) or taken.get(trigger.request_id)
+            if known is not None:
+                fates.append((known.alert_id, Outcome(known.outcome)))
+                continue
+            fate = self._decide(trigger)
+            fates.append(fate)
+            if trigger.request_id:
+                taken[trigger.request_id] = Answered(*fate)
+        await self._write(taken)
+        for known in answered.values():
+            if known.alert_id not in self._messages:
+                alert = await storage.get(self._conn, known.alert_id)
+                self._messages[known.alert_id] = convert.alert_message(alert)
+        return [Triggered(self._messages[alert_id], outcome) for alert_id, outcome in fates]
+
+    async def _lock(self, triggers: Sequence[Trigger]) -> None:
+        self._groups = await kept.lock_groups(self._conn, (t.group for t in triggers if t.group is not None))
+        self._locked = await storage.lock(
+            self._conn,
+            (group.parent_alert_id for group in self._groups.values()),
+            keys=(t.report.dedup_key for t in triggers),
+        )
+        keys = {t.report.dedup_key for t in triggers if t.report.dedup_key}
+        self._live = {
+            alert.dedup_key: alert
+            for alert in self._locked.values()
+            if alert.dedup_key in keys and alert.state is not verbs.State.CLOSED
+        }
+
+    def _decide(self, trigger: Trigger) -> tuple[UUID, Outcome]:
+        live = self._live.get(trigger.report.dedup_key)
+        if live is not None:
+            self._again.setdefault(live.alert_id, []).append(trigger)
+            return live.alert_id, Outcome.REPEATED
+        one, message = _new(trigger, trigger.silence or self._behind(trigger), self._now)
+        alert = one.alert
+        self._new[alert.alert_id], self._messages[alert.alert_id] = one, message
+        if alert.dedup_key:
+            self._live[alert.dedup_key] = alert
+        if trigger.group is not None and alert.state is verbs.State.OPEN:
+            self._led[trigger.group] = Group(alert.alert_id, self._now)
+            self._locked[alert.alert_id] = alert
+        return alert.alert_id, _outcome(alert)
+
+    def _behind(self, trigger: Trigger) -> Quiet | None:
+        if trigger.group is None:
+            return None
+        group = self._led.get(trigger.group) or self._groups[trigger.group]
+        parent = self._locked.get(group.parent_alert_id) if group.parent_alert_id else None
+        front = in_front(group, parent, window=trigger.window, now=self._now)
+        return Quiet(f"aggregation-rules/{trigger.group.rule_id}", front) if front else None
+
+    async def _write(self, taken: dict[str, Answered]) -> None:
+        """New alerts first: whoever waits for one of their keys holds nothing that is waited for here."""
+        opened = await storage.open_within(
+            self._conn, sorted(self._new.values(), key=lambda one: one.alert.dedup_key)
+        )
+        if len(opened) < len(self._new):
+            raise _Overtaken
+        made = [self._repeat(alert_id, triggers) for alert_id, triggers in self._again.items()]
+        for message in await record(self._conn, made, self._now):
+            self._messages[UUID(message.alert_id)] = message
+        await kept.write_groups(self._conn, self._led)
+        await kept.answer_requests(self._conn, taken)
+
+    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger]) -> Made:
+        alert = self._locked[alert_id] if alert_id in self._locked else self._new[alert_id].alert
+        change: Change = verbs.repeated(
+            alert, triggers=len(triggers), silenced=triggers[-1].silence is not None, now=self._now
+        )
+        return Made(change, triggers[-1].trace)
+
+
+def _new(trigger: Trigger, quiet: Quiet | None, now: datetime) -> tuple[New, alert_pb2.Alert]:
+    change = verbs.opened(trigger.report, alert_id=uuid7(), policy_id=trigger.policy_id, quiet=quiet, now=now)
+    message = convert.alert_message(change.alert)
+    return New(change.alert, convert.event(change.events[0], message, trigger.trace)), message
+
+
+def _outcome(alert: Alert) -> Outcome:
+    if alert.state is verbs.State.OPEN:
+        return Outcome.OPENED
+    return Outcome.SUPPRESSED if alert.parent_alert_id is None else Outcome.AGGREGATED

@@ -1,0 +1,72 @@
+"""Channels to the four services, over which calls go in the caller's name."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf import message_factory
+
+from chassis.client import RETRY
+from chassis.server import MAX_MESSAGE
+from services.gateway.contract import Rule
+
+UnaryCall: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[Any, Any]"
+StreamCall: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[Any, Any]"
+
+
+class Backends:
+    """One channel for each context; what is read over HTTP by GET is tried again while its service is away."""
+
+    def __init__(self, addresses: Mapping[str, str], rules: Iterable[Rule]) -> None:
+        reads = [rule for rule in rules if rule.verb == "GET" and not rule.method.server_streaming]
+        self._channels = {
+            context: _channel(address, [rule for rule in reads if rule.context == context])
+            for context, address in addresses.items()
+        }
+
+    def unary(self, rule: Rule) -> UnaryCall:
+        """What calls the rule's method."""
+        return self._channels[rule.context].unary_unary(
+            rule.call,
+            request_serializer=message_factory.GetMessageClass(rule.method.input_type).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(rule.method.output_type).FromString,
+        )
+
+    def stream(self, rule: Rule) -> StreamCall:
+        """What calls the rule's method, which answers a stream."""
+        return self._channels[rule.context].unary_stream(
+            rule.call,
+            request_serializer=message_factory.GetMessageClass(rule.method.input_type).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(rule.method.output_type).FromString,
+        )
+
+    def channel(self, context: str) -> grpc.aio.Channel:
+        """The channel to a context, for methods that no HTTP rule names."""
+        return self._channels[context]
+
+    async def close(self) -> None:
+        """Closes all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+
+def _channel(address: str, reads: Iterable[Rule]) -> grpc.aio.Channel:
+    """Without chassis.client's interceptor: deadline, trace and details of errors pass through as they are."""
+    names = [
+        {"service": rule.method.containing_service.full_name, "method": rule.method.name} for rule in reads
+    ]
+    return grpc.aio.insecure_channel(
+        address,
+        options=[
+            ("grpc.service_config", json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY}]})),
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.keepalive_time_ms", 15_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
+            ("grpc.use_local_subchannel_pool", 1),
+        ],
+    )

@@ -1,0 +1,104 @@
+"""Sends signals on to escalation in the name of a routing key."""
+
+import string
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import grpc
+import structlog
+
+from chassis.errors import Unauthenticated
+from services.gateway import failures
+from services.gateway.failures import CallFailed
+from services.gateway.http import DEADLINE, Incoming
+from services.gateway.intake.signal import Action, Signal
+from tocsin.escalation.v1 import (
+    alert_pb2,
+    alert_service_pb2,
+    integration_service_pb2,
+    integration_service_pb2_grpc,
+)
+
+log = structlog.get_logger()
+KEY_LENGTH = 32
+KEY_ALPHABET = frozenset(string.ascii_letters + string.digits + "-_")
+AT_ONCE = 1_000
+"""Signals of one call."""
+REFUSED = frozenset(
+    code.value[0]
+    for code in (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+    )
+)
+"""What the same signal would be told again; any other failure may be over when the sender tries again."""
+
+
+class Ingest:
+    """Escalation's intake."""
+
+    most: ClassVar[int] = AT_ONCE
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = integration_service_pb2_grpc.IntegrationServiceStub(channel)
+
+    async def send(self, incoming: Incoming, routing_key: str, signals: Sequence[Signal]) -> "Taken":
+        """What became of the signals, in calls of at most AT_ONCE.
+
+        Raises Unauthenticated when the key has not the form of one or no integration has it, CallFailed when a call
+        failed or a signal may be taken at another time.
+        """
+        if len(routing_key) != KEY_LENGTH or not KEY_ALPHABET.issuperset(routing_key):
+            raise Unauthenticated("the routing key is not one of ours", reason="UNKNOWN_ROUTING_KEY")
+        results: list[Any] = []
+        for start in range(0, len(signals), AT_ONCE):
+            request = _request(routing_key, signals[start : start + AT_ONCE])
+            results += (await self._call(incoming, request)).results
+        return _taken(results)
+
+    async def _call(self, incoming: Incoming, request: Any) -> Any:
+        metadata = [(name, value) for name, value in incoming.metadata() if name != "authorization"]
+        try:
+            return await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise failures.from_call(error) from None
+
+
+class Taken:
+    """How many signals were taken, and what was said of those that never will be."""
+
+    def __init__(self, alert_ids: Sequence[str], refusals: Sequence[str]) -> None:
+        self.alert_ids = tuple(alert_ids)
+        self.refusals = tuple(refusals)
+
+
+def _taken(results: Sequence[Any]) -> Taken:
+    failed = [result.error for result in results if result.HasField("error")]
+    for error in failed:
+        if error.code not in REFUSED:
+            raise CallFailed(error)
+    if failed:
+        log.warning("intake.refused", refused=len(failed), of=len(results), first=failed[0].message)
+    return Taken(
+        [result.alert_id for result in results if not result.HasField("error")],
+        [error.message for error in failed],
+    )
+
+
+def _request(routing_key: str, signals: Sequence[Signal]) -> Any:
+    return integration_service_pb2.IngestSignalsRequest(
+        routing_key=routing_key, signals=[_signal(signal) for signal in signals]
+    )
+
+
+def _signal(signal: Signal) -> Any:
+    alert = alert_service_pb2.TriggerAlertRequest(dedup_key=signal.dedup_key)
+    if signal.action is Action.TRIGGER:
+        alert.title, alert.description, alert.source = signal.title, signal.description, signal.source
+        alert.severity = alert_pb2.Severity.Value.Value(signal.severity.value)
+        alert.labels.update(signal.labels)
+    action = integration_service_pb2.Signal.Action.Value(signal.action.value)
+    return integration_service_pb2.Signal(action=action, alert=alert, note=signal.note)

@@ -1,0 +1,77 @@
+"""The gateway, wired by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.responses import Response
+
+from chassis.auth import Verifier
+from chassis.config import ServiceSettings
+from chassis.errors import Unavailable
+from chassis.process import Running
+from services.gateway import contract, receipts, transcoding
+from services.gateway.backends import Backends
+from services.gateway.docs import Documents
+from services.gateway.http import Door, Endpoint, Incoming
+from services.gateway.intake.doors import open_doors
+from services.gateway.intake.ingest import Ingest
+from services.gateway.receipts import Receipts
+from services.gateway.routing import Router
+from services.gateway.server import HttpServer
+from services.gateway.transcoding import UnaryEndpoint
+
+
+class Config(ServiceSettings):
+    """What the gateway is told; `listen` is where it speaks HTTP, the addresses are those of the services' gRPC."""
+
+    roster_address: str
+    escalation_address: str
+    notify_address: str
+    sla_address: str
+
+
+@asynccontextmanager
+async def build(config: Config) -> AsyncIterator[Running]:
+    """Wires the gateway; the process and the tests call this same function."""
+    spoken = contract.load()
+    backends = Backends(
+        {
+            "roster": config.roster_address,
+            "escalation": config.escalation_address,
+            "notify": config.notify_address,
+            "sla": config.sla_address,
+        },
+        spoken.rules,
+    )
+    documents = Documents(spoken)
+    verifier = Verifier(config.token_key)
+    draining = asyncio.Event()
+    router: Router[Endpoint] = Router()
+    for rule in spoken.rules:
+        endpoint = transcoding.endpoint(
+            rule, contract=spoken, backends=backends, verifier=verifier, draining=draining
+        )
+        if rule.method.name == receipts.METHOD and isinstance(endpoint, UnaryEndpoint):
+            links = Receipts(endpoint)
+            router.add("GET", rule.template.text, links.get)
+            endpoint = links.post
+        router.add(rule.verb, rule.template.text, endpoint)
+
+    async def health(_: Incoming) -> Response:
+        if draining.is_set():
+            raise Unavailable("draining")
+        return Response(b'{"status":"SERVING"}', media_type="application/json")
+
+    router.add("GET", "/healthz", health)
+    router.add("GET", "/openapi.json", documents.openapi)
+    router.add("GET", "/docs", documents.page)
+    open_doors(router, Ingest(backends.channel("escalation")))
+    server = HttpServer(listen=config.listen, app=Door(router))
+    try:
+        await server.start()
+        yield server.running
+    finally:
+        draining.set()
+        await server.drain()
+        await backends.close()

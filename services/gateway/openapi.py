@@ -1,0 +1,293 @@
+"""The OpenAPI 3.1 document, out of the descriptors that the routes are made of."""
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from services.gateway import query
+from services.gateway.contract import Contract, Rule
+from services.gateway.fields import is_message, message_of
+from services.gateway.schemas import Schemas
+
+Json = dict[str, Any]
+DESCRIPTION = """On-call alerting: who is on call, how an alert escalates, how it reaches them, how well it went.
+
+Every operation is a gRPC method, transcoded. Times are RFC 3339 UTC, durations are like `"300s"`, and what is unset
+reads as null. Lists page with `page_size` and `page_token`. Field names are accepted in snake_case and camelCase;
+unknown ones are an error."""
+ERRORS = {
+    "400": "The request is wrong, or the state does not allow it; every wrong field is named.",
+    "401": "No valid token.",
+    "403": "The token lacks the scope.",
+    "404": "What the request names does not exist.",
+    "409": "The id or the interval is taken, or somebody else uses it.",
+    "413": "The body is too large.",
+    "429": "Over a rate or size limit.",
+    "500": "The service failed.",
+    "501": "Announced and not built yet.",
+    "503": "A part of the service is away; try again.",
+    "504": "The deadline passed first.",
+}
+WITH_VARIABLES, WITH_BODY = ("404",), ("409", "413")
+ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
+ERROR_SCHEMA: Json = {
+    "type": "object",
+    "description": "What every failed request answers with.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "status", "message", "details"],
+            "properties": {
+                "code": {"type": "integer", "description": "The HTTP status."},
+                "status": {"type": "string", "description": "The name of the gRPC status."},
+                "message": {"type": "string", "description": "For people."},
+                "details": {
+                    "type": "array",
+                    "description": "`google.rpc.ErrorInfo` with a stable reason; `google.rpc.BadRequest` with every "
+                    "wrong field.",
+                    "items": {
+                        "type": "object",
+                        "required": ["@type"],
+                        "properties": {"@type": {"type": "string"}},
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def document(contract: Contract) -> Json:
+    """The whole document."""
+    schemas = Schemas(contract)
+    paths: dict[str, Json] = {}
+    for rule in contract.rules:
+        path = re.sub(r"\{([^}=]+)(=[^}]*)?\}", lambda found: "{" + _last(found[1]) + "}", rule.template.text)
+        paths.setdefault(path, {})[rule.verb.lower()] = _operation(rule, contract, schemas)
+    for path, item in BY_HAND.items():
+        paths[path] = paths.get(path, {}) | item
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tocsin",
+            "version": _version(),
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "tags": [*_tags(contract), {"name": "Intake", "description": "Where other tools send their alerts."}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": {**schemas.components(), "Error": ERROR_SCHEMA},
+            "responses": {status: _failure(text) for status, text in ERRORS.items()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "link": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "The token of a signed receipt link.",
+                },
+            },
+        },
+    }
+
+
+def _version() -> str:
+    try:
+        return version("tocsin")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _tags(contract: Contract) -> list[Json]:
+    named = {rule.method.containing_service.full_name for rule in contract.rules}
+    return [
+        {"name": service.name, "description": contract.comments.get(service.full_name, service.name)}
+        for service in contract.services
+        if service.full_name in named
+    ]
+
+
+def _failure(text: str) -> Json:
+    return {
+        "description": text,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+
+
+def _operation(rule: Rule, contract: Contract, schemas: Schemas) -> Json:
+    method = rule.method
+    comment = contract.comments.get(method.full_name, method.name)
+    operation: Json = {
+        "operationId": method.name,
+        "tags": [method.containing_service.name],
+        "summary": re.split(r"(?<=[.;])\s", comment, maxsplit=1)[0].rstrip(".;"),
+        "description": comment + (f"\n\nNeeds the scope `{rule.scope}`." if rule.scope else ""),
+        "parameters": [*_in_path(rule, contract), *_in_query(rule, contract, schemas)],
+        "responses": _responses(rule, schemas),
+    }
+    if not rule.scope:
+        operation["security"] = [{"bearer": []}, {"link": []}]
+    if rule.body:
+        operation["requestBody"] = _body(rule, schemas)
+    return operation
+
+
+def _in_path(rule: Rule, contract: Contract) -> Iterable[Json]:
+    for name in rule.template.variables:
+        field = query.steps_to(rule.method.input_type, name)[-1]
+        yield {
+            "name": _last(name),
+            "in": "path",
+            "required": True,
+            "description": contract.comments.get(field.full_name, ""),
+            "schema": {"type": "string", "minLength": 1},
+        }
+
+
+def _in_query(rule: Rule, contract: Contract, schemas: Schemas) -> Iterable[Json]:
+    bound = {name.partition(".")[0] for name in rule.template.variables if "." not in name}
+    for path, field in _sayable(rule.in_query):
+        if path in bound:
+            continue
+        yield {
+            "name": path,
+            "in": "query",
+            "required": contract.required(field),
+            "description": contract.comments.get(field.full_name, ""),
+            "schema": schemas.in_query(field),
+            **({"style": "form", "explode": True} if field.is_repeated else {}),
+        }
+    if rule.method.server_streaming:
+        yield {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The id of the last event that was seen; the stream goes on after it.",
+            "schema": {"type": "string"},
+        }
+
+
+def _sayable(fields: Iterable[FieldDescriptor], prefix: str = "") -> Iterable[tuple[str, FieldDescriptor]]:
+    for field in fields:
+        if query.simple(field):
+            yield prefix + field.name, field
+        elif query.nested(field):
+            yield from _sayable(message_of(field).fields, f"{prefix}{field.name}.")
+
+
+def _body(rule: Rule, schemas: Schemas) -> Json:
+    resource = rule.resource
+    if resource is None:
+        schema = schemas.request(rule.method.input_type, without=rule.template.variables)
+    else:
+        assert is_message(resource)
+        bound = [_last(name) for name in rule.template.variables]
+        schema = schemas.request(message_of(resource), without=bound, partial=rule.verb == "PATCH")
+    return {"required": resource is not None, "content": {"application/json": {"schema": schema}}}
+
+
+def _responses(rule: Rule, schemas: Schemas) -> Json:
+    schema = schemas.answer(rule.method.output_type)
+    media = "text/event-stream" if rule.method.server_streaming else "application/json"
+    text = (
+        "A stream of server-sent events; the data of each is this."
+        if rule.method.server_streaming
+        else "Done."
+    )
+    statuses = [*ALWAYS, *(WITH_VARIABLES if rule.template.variables else ())]
+    statuses += WITH_BODY if rule.body else ()
+    return {
+        "200": {"description": text, "content": {media: {"schema": schema}}},
+        **{status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)},
+    }
+
+
+def _intake(name: str, summary: str, description: str, answers: Json, *, keyed: bool = True) -> Json:
+    key = {
+        "name": "routing_key",
+        "in": "path",
+        "required": True,
+        "description": "The routing key of an integration; it is the only credential.",
+        "schema": {"type": "string", "minLength": 32, "maxLength": 32},
+    }
+    return {
+        "post": {
+            "operationId": name,
+            "tags": ["Intake"],
+            "summary": summary,
+            "description": description,
+            "security": [],
+            "parameters": [key] if keyed else [],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            "responses": answers,
+        }
+    }
+
+
+def _told(*statuses: str) -> Json:
+    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
+
+
+def _taken(text: str) -> Json:
+    return {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
+
+
+BY_HAND: dict[str, Json] = {
+    "/api/alert/routes/{route_log_id}:receipt": {
+        "get": {
+            "operationId": "OpenReceiptLink",
+            "tags": ["RouteService"],
+            "summary": "The page behind a receipt link",
+            "description": "A page for people who open a receipt link: it asks for a click and changes nothing.",
+            "security": [{"link": []}],
+            "parameters": [
+                {"name": "route_log_id", "in": "path", "required": True, "schema": {"type": "string"}},
+            ],
+            "responses": {
+                "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+                **_told("401"),
+            },
+        }
+    },
+    "/api/alert/integrations/{routing_key}/alertmanager": _intake(
+        "ReceiveAlertmanager",
+        "Alertmanager's and Grafana's webhook",
+        "Alertmanager's webhook, version 4, and Grafana's, version 1. One alert for each `fingerprint`; resolved ones "
+        "close. Unknown fields are ignored. Answers 503, never 429, when it should be sent again.",
+        {"200": _taken("Taken."), **_told("400", "401", "413", "503")},
+    ),
+    "/api/alert/integrations/{routing_key}/events": _intake(
+        "ReceiveEvent",
+        "The plain form",
+        "`title`, `description`, `severity`, `source`, `labels`, `dedup_key`, `note`, and `action`: `TRIGGER` (when left "
+        "out), `ACKNOWLEDGE` or `RESOLVE`. Unknown fields are ignored. The answer tells the `dedup_key`.",
+        {"202": _taken("Taken."), **_told("400", "401", "413", "503")},
+    ),
+    "/v2/enqueue": _intake(
+        "EnqueueEvent",
+        "PagerDuty Events API v2",
+        "What speaks PagerDuty's Events API v2 works with its address changed to this one.",
+        {
+            "202": _taken("Event processed."),
+            "400": _taken("Event object is invalid; `errors` says why."),
+            "413": _taken("Larger than 512 KB."),
+            "429": _taken("Over the rate."),
+            "503": _taken("A part of the service is away; try again."),
+        },
+        keyed=False,
+    ),
+}
+"""What no annotation can say: these paths speak other tools' formats."""

@@ -1,0 +1,98 @@
+"""Signed receipt links: no token of ours, one call; a person who opens the link is asked for a click first."""
+
+from html import escape
+from string import Template
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.responses import Response
+
+from chassis.errors import DomainError, Invalid, Unauthenticated
+from services.gateway import failures
+from services.gateway.http import DEADLINE, Incoming
+from services.gateway.query import pairs
+from services.gateway.reading import Wrong
+from services.gateway.transcoding import UnaryEndpoint
+
+METHOD = "RecordReceipt"
+LINK, STATUS, RECEIPT = "token", "ACKNOWLEDGED", "clicked"
+"""The link's parameter; what a click says; its receipt's id, so that a second click changes nothing."""
+MOST_FORM = 16 * 1024
+FORM = "application/x-www-form-urlencoded"
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+PAGE = Template(
+    """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="robots" content="noindex"><title>$title</title>
+<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:28rem;margin:4rem auto;padding:0 1rem}
+button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.4rem;background:#b3261e;color:#fff}</style></head>
+<body><h1>$title</h1><p>$text</p>$form</body></html>
+"""
+)
+BUTTON = '<form method="post"><button>Acknowledge the alert</button></form>'
+
+
+class Receipts:
+    """The receipts of one route log, by link or by bearer token."""
+
+    def __init__(self, record: UnaryEndpoint) -> None:
+        self._record = record
+
+    async def post(self, incoming: Incoming) -> Response:
+        """Records a receipt: JSON by link, a click on the page, or the API's own form with a bearer token."""
+        token = _link_token(incoming)
+        if token is None:
+            return await self._record(incoming)
+        if incoming.request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+            return await self._clicked(incoming, token)
+        return await self._say(incoming, token, await self._record.reader.value(incoming))
+
+    async def get(self, incoming: Incoming) -> Response:
+        """The page that asks for a click; opening it changes nothing."""
+        if _link_token(incoming) is None:
+            raise Unauthenticated("the link has no token; open it as it was sent")
+        return page("Acknowledge this alert?", "Nobody else will be told once you take it.", form=BUTTON)
+
+    async def _clicked(self, incoming: Incoming, token: str) -> Response:
+        form = parse_qs((await incoming.body(MOST_FORM)).decode("utf-8", "replace"))
+        status = form.get("status", [STATUS])[0]
+        try:
+            await self._say(incoming, token, {"status": status, "receipt_id": RECEIPT})
+        except DomainError as error:
+            refused = failures.response(error)
+            return page("That did not work", error.message, status=refused.status_code)
+        return page("Thank you", "The alert is yours: nobody else will be told.")
+
+    async def _say(self, incoming: Incoming, token: str, value: object) -> Response:
+        message, wrong = self._record.reader.begin(incoming, value)
+        wrong.check()
+        message.link_token = token
+        return await self._record.answer(message, incoming, incoming.timeout() or DEADLINE)
+
+
+def _link_token(incoming: Incoming) -> str | None:
+    """The link's token; None without one. Raises Invalid for parameters that a link does not have."""
+    given = pairs(incoming.request.scope["query_string"])
+    tokens = [text for name, text in given if name == LINK]
+    if not tokens:
+        return None
+    wrong = Wrong()
+    for name, _ in given:
+        if name != LINK:
+            wrong.add(name[:64], "is not a parameter of a receipt link")
+    wrong.check()
+    if len(tokens) > 1:
+        raise Invalid.field(LINK, "is given more than once")
+    return tokens[0]
+
+
+def page(title: str, text: str, *, form: str = "", status: int = 200) -> Response:
+    """A small page that loads nothing from anywhere."""
+    body: Any = PAGE.substitute(title=escape(title), text=escape(text), form=form)
+    return Response(body, status, headers=HEADERS, media_type="text/html")

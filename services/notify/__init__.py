@@ -1,0 +1,1 @@
+"""Notify: how a page reaches a person, and what is heard back."""

@@ -1,0 +1,1 @@
+"""Notify's gRPC methods, by service."""

@@ -1,0 +1,194 @@
+"""ContactMethodService: how people want to be reached."""
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from google.protobuf import empty_pb2
+
+from chassis import paging, validation, wire
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.errors import AlreadyExists, NotFound, Problems
+from chassis.ids import generated_name
+from chassis.server import Context
+from services.notify import convert
+from services.notify.domain.contact_method import (
+    LONGEST_DELAY,
+    Channel,
+    ContactMethod,
+    Severity,
+    generated_secret,
+    secret_key,
+    url_problem,
+)
+from services.notify.domain.networks import Networks
+from services.notify.storage import contact_methods
+from tocsin.notify.v1 import contact_method_pb2, contact_method_service_pb2, contact_method_service_pb2_grpc
+
+CHANGEABLE = ("address", "secret", "enabled", "min_severity", "delay")
+LONGEST_REQUEST_ID = 128
+
+
+class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServicer):
+    """Creates, reads, changes and deletes contact methods."""
+
+    def __init__(self, *, db: Database, clock: Clock, networks: Networks) -> None:
+        self._db = db
+        self._clock = clock
+        self._networks = networks
+
+    async def CreateContactMethod(
+        self, request: contact_method_service_pb2.CreateContactMethodRequest, _: Context
+    ) -> contact_method_pb2.ContactMethod:
+        """The new method with its secret; for a repeated request id the one that is there, without."""
+        method = self._new(request)
+        async with self._db.begin() as conn:
+            if await contact_methods.create(conn, method):
+                return convert.contact_method(method, secret=method.secret)
+        async with self._db.connect() as conn:
+            if method.request_id and (known := await contact_methods.requested(conn, method.request_id)):
+                return convert.contact_method(known)
+        raise AlreadyExists(f"the contact method {method.contact_method_id!r} exists")
+
+    async def GetContactMethod(
+        self, request: contact_method_service_pb2.GetContactMethodRequest, _: Context
+    ) -> contact_method_pb2.ContactMethod:
+        """One method without its secret."""
+        async with self._db.connect() as conn:
+            method = await contact_methods.get(conn, request.contact_method_id)
+        return convert.contact_method(_found(method, request.contact_method_id))
+
+    async def ListContactMethods(
+        self, request: contact_method_service_pb2.ListContactMethodsRequest, _: Context
+    ) -> contact_method_service_pb2.ListContactMethodsResponse:
+        """One page of methods, in the order of their ids, without secrets."""
+        problems, limit = Problems(), paging.size(request.page_size)
+        channel = convert.channel(request.channel, "channel", problems)
+        problems.check()
+        key = paging.after(request.page_token, 1)
+        async with self._db.connect() as conn:
+            found = await contact_methods.find(
+                conn,
+                responder_id=request.responder_id,
+                channel=channel,
+                after=key[0] if key else None,
+                limit=limit + 1,
+            )
+        last = [found[limit - 1].contact_method_id] if len(found) > limit else []
+        shown, token = paging.page(found, limit, last)
+        return contact_method_service_pb2.ListContactMethodsResponse(
+            contact_methods=[convert.contact_method(method) for method in shown], next_page_token=token
+        )
+
+    async def UpdateContactMethod(
+        self, request: contact_method_service_pb2.UpdateContactMethodRequest, _: Context
+    ) -> contact_method_pb2.ContactMethod:
+        """The changed method; its secret is shown when a new one was generated, for an empty one in the mask."""
+        message, problems = request.contact_method, Problems()
+        named = wire.changed(request.update_mask, message, CHANGEABLE, problems)
+        generated = generated_secret() if "secret" in named and not message.secret else ""
+        problems.check()
+        async with self._db.begin() as conn:
+            known = await contact_methods.get(conn, message.contact_method_id, lock=True)
+            method = _changed(_found(known, message.contact_method_id), message, named, generated, problems)
+            self._check(method, problems)
+            problems.check()
+            values = asdict(method)
+            await contact_methods.change(
+                conn,
+                method.contact_method_id,
+                {name: values[name] for name in (*CHANGEABLE, "disabled_reason")},
+            )
+        return convert.contact_method(method, secret=generated)
+
+    async def DeleteContactMethod(
+        self, request: contact_method_service_pb2.DeleteContactMethodRequest, _: Context
+    ) -> empty_pb2.Empty:
+        """Deletes the method and cancels what is not sent by it yet."""
+        async with self._db.begin() as conn:
+            if not await contact_methods.remove(
+                conn, request.contact_method_id, "the contact method was deleted"
+            ):
+                _found(None, request.contact_method_id)
+        return empty_pb2.Empty()
+
+    def _new(self, request: contact_method_service_pb2.CreateContactMethodRequest) -> ContactMethod:
+        message, problems = request.contact_method, Problems()
+        path = "contact_method"
+        method = ContactMethod(
+            contact_method_id=message.contact_method_id or generated_name("contact-method"),
+            responder_id=message.responder_id,
+            channel=convert.channel(message.channel, f"{path}.channel", problems) or Channel.IN_APP,
+            address=message.address,
+            secret=message.secret or generated_secret(),
+            enabled=message.enabled if message.HasField("enabled") else True,
+            min_severity=convert.severity(message.min_severity, f"{path}.min_severity", problems)
+            or Severity.INFO,
+            delay=wire.length(message, "delay") or timedelta(),
+            disabled_reason="",
+            request_id=request.request_id or None,
+            created_at=self._clock.now(),
+        )
+        validation.name(problems, f"{path}.contact_method_id", method.contact_method_id)
+        validation.name(problems, f"{path}.responder_id", method.responder_id)
+        validation.text(problems, "request_id", request.request_id, most=LONGEST_REQUEST_ID)
+        if message.channel == contact_method_pb2.Channel.VALUE_UNSPECIFIED:
+            problems.add(f"{path}.channel", "is required; want WEBHOOK")
+        else:
+            _check_channel(method.channel, f"{path}.channel", problems)
+        self._check(method, problems)
+        problems.check()
+        return method
+
+    def _check(self, method: ContactMethod, problems: Problems) -> None:
+        """What must hold of a method, new or changed."""
+        path = "contact_method"
+        if not method.address:
+            problems.add(f"{path}.address", "is required; want an http or https URL")
+        elif problem := url_problem(method.address):
+            problems.add(f"{path}.address", problem)
+        elif refusal := self._networks.literal_refusal(urlsplit(method.address).hostname or ""):
+            problems.add(f"{path}.address", f"is a {refusal} address, which this server does not send to")
+        if secret_key(method.secret) is None:
+            problems.add(f"{path}.secret", "is not a key; want 'whsec_' and base64 of 24 to 64 bytes")
+        validation.span(problems, f"{path}.delay", method.delay, least=timedelta(), most=LONGEST_DELAY)
+
+
+def _check_channel(channel: Channel, path: str, problems: Problems) -> None:
+    match channel:
+        case Channel.WEBHOOK:
+            pass
+        case Channel.IN_APP:
+            problems.add(path, "IN_APP needs no contact method: everyone has it")
+        case Channel.EMAIL | Channel.CHAT:
+            problems.add(path, f"{channel} is not available yet")
+
+
+def _changed(
+    known: ContactMethod,
+    message: contact_method_pb2.ContactMethod,
+    named: set[str],
+    generated: str,
+    problems: Problems,
+) -> ContactMethod:
+    """The method with the named fields of the message; enabling it forgets why it was disabled."""
+    severity = convert.severity(message.min_severity, "contact_method.min_severity", problems)
+    enabled = message.enabled if message.HasField("enabled") else True
+    values: dict[str, Any] = {
+        "address": message.address,
+        "secret": message.secret or generated,
+        "enabled": enabled,
+        "min_severity": severity or Severity.INFO,
+        "delay": wire.length(message, "delay") or timedelta(),
+    }
+    if "enabled" in named and enabled:
+        known = replace(known, disabled_reason="")
+    return replace(known, **{name: values[name] for name in named})
+
+
+def _found(method: ContactMethod | None, contact_method_id: str) -> ContactMethod:
+    if method is None:
+        raise NotFound(f"there is no contact method {contact_method_id!r}")
+    return method

@@ -1,0 +1,154 @@
+"""Receipts recorded by group commit: each moves its route log forward, and an acknowledgement is seen through."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.batching import GroupCommit
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.errors import Exhausted, NotFound
+from chassis.outbox import Event, append
+from services.notify import convert
+from services.notify.domain import delivery
+from services.notify.domain.contact_method import Channel
+from services.notify.domain.receipt import MOST_RECEIPTS, received
+from services.notify.domain.route import Receipt, RouteLog, Status
+from services.notify.storage import acknowledgements, pages, receipts, routes
+from services.notify.storage.acknowledgements import Acknowledgement
+
+FIRST_ASK = timedelta(seconds=10)
+"""The call to escalation that follows the commit has this long; then the loop makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A receipt to be recorded; `inbox_only` when it is about an inbox item."""
+
+    receipt: Receipt
+    inbox_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The route log after a receipt, all that was heard back of it, and what escalation must be told."""
+
+    route: RouteLog
+    receipts: tuple[Receipt, ...]
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(slots=True)
+class _Trail:
+    """One route log while a flush changes it."""
+
+    route: RouteLog
+    receipts: list[Receipt]
+    new: list[Receipt]
+    reached: list[Status]
+
+
+class Receipts:
+    """Records receipts durably."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        acknowledge: Callable[[Acknowledgement], Awaitable[None]],
+        after: Callable[[], None],
+    ) -> None:
+        """`acknowledge` tells escalation, once the receipt is committed; `after` is called when events were written."""
+        self._db = db
+        self._clock = clock
+        self._acknowledge = acknowledge
+        self._after = after
+        self._group = GroupCommit[Report, Recorded]("receipts", self._flush)
+
+    async def record(self, report: Report) -> Recorded:
+        """Returns when the receipt is committed and escalation was asked; the same receipt again changes nothing.
+
+        Raises NotFound for an unknown route log, Exhausted for one with too many receipts.
+        """
+        recorded = await self._group.submit(report)
+        if recorded.acknowledgement is not None:
+            await self._acknowledge(recorded.acknowledgement)
+        return recorded
+
+    async def _flush(self, reports: list[Report]) -> Sequence[Recorded | Exception]:
+        now = self._clock.now()
+        async with self._db.begin() as conn:
+            trails = await self._trails(conn, reports)
+            asked = [self._apply(report, trails) for report in reports]
+            changed = [trail for trail in trails.values() if trail.new]
+            acks = [_acknowledgement(trail, now) for trail in changed if Status.ACKNOWLEDGED in trail.reached]
+            await receipts.add(conn, [one for trail in changed for one in trail.new])
+            await receipts.move(conn, [trail.route for trail in changed if trail.reached])
+            await acknowledgements.add(conn, acks)
+            await append(conn, await self._events(conn, changed))
+        self._after()
+        first = {ack.route_log_id: ack for ack in acks}
+        return [
+            answer
+            if isinstance(answer, Exception)
+            else _recorded(answer, first.pop(answer.route.route_log_id, None))
+            for answer in asked
+        ]
+
+    async def _trails(self, conn: AsyncConnection, reports: Sequence[Report]) -> Mapping[UUID, _Trail]:
+        """The route logs that are reported on, locked; the steps of those that failed before them."""
+        ids = {report.receipt.route_log_id for report in reports}
+        failed = {r.receipt.route_log_id for r in reports if r.receipt.status is Status.FAILED}
+        if failed:
+            await pages.lock(conn, [route.execution_id for route in await routes.get(conn, failed)])
+        known = await routes.get(conn, ids, lock=True)
+        heard = await receipts.of_routes(conn, ids)
+        return {r.route_log_id: _Trail(r, list(heard.get(r.route_log_id, ())), [], []) for r in known}
+
+    def _apply(self, report: Report, trails: Mapping[UUID, _Trail]) -> _Trail | Exception:
+        receipt = report.receipt
+        trail = trails.get(receipt.route_log_id)
+        if trail is None or (report.inbox_only and trail.route.channel is not Channel.IN_APP):
+            what = "inbox item" if report.inbox_only else "route log"
+            return NotFound(f"there is no {what} {receipt.route_log_id}")
+        if any(known.receipt_id == receipt.receipt_id for known in trail.receipts):
+            return trail
+        if len(trail.receipts) >= MOST_RECEIPTS:
+            return Exhausted(f"the route log has {MOST_RECEIPTS} receipts", reason="TOO_MANY_RECEIPTS")
+        trail.receipts.append(receipt)
+        trail.new.append(receipt)
+        trail.route, reached = received(trail.route, receipt, receipt.recorded_at)
+        trail.reached += reached
+        return trail
+
+    async def _events(self, conn: AsyncConnection, changed: Sequence[_Trail]) -> list[Event]:
+        events = []
+        for trail in changed:
+            at = trail.new[-1].recorded_at
+            events += [convert.event(status, trail.route, at, trail.receipts) for status in trail.reached]
+            if Status.FAILED in trail.reached:
+                step = await routes.of_step(conn, trail.route.execution_id, trail.route.responder_id)
+                if delivery.exhausted(step):
+                    events.append(convert.exhausted_event(trail.route, at))
+        return events
+
+
+def _acknowledgement(trail: _Trail, now: datetime) -> Acknowledgement:
+    return Acknowledgement(
+        route_log_id=trail.route.route_log_id,
+        alert_id=trail.route.alert_id,
+        responder_id=trail.route.responder_id,
+        note=next(r.detail for r in trail.new if r.status is Status.ACKNOWLEDGED),
+        attempts=1,
+        due_at=now + FIRST_ASK,
+        answered_at=None,
+        answer="",
+    )
+
+
+def _recorded(trail: _Trail, acknowledgement: Acknowledgement | None) -> Recorded:
+    return Recorded(trail.route, tuple(trail.receipts), acknowledgement)

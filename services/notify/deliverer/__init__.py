@@ -1,0 +1,1 @@
+"""Sends what is due, by channel, and records what became of it."""

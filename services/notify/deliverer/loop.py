@@ -1,0 +1,172 @@
+"""Claims what is due and sends it: no address waits for another, and no row is tried by two at a time."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from chassis.clock import Clock
+from chassis.crash import crashpoint
+from chassis.db import Database
+from chassis.loop import DueLoop, reason_of
+from services.notify import convert
+from services.notify.deliverer.allowance import FIRST, Allowances
+from services.notify.deliverer.outcomes import Outcomes
+from services.notify.domain import delivery
+from services.notify.domain.contact_method import Channel
+from services.notify.domain.delivery import Answer, Claimed, Message, Rejected, Retry, Sent
+from services.notify.domain.link import Links
+from services.notify.storage import routes
+from services.notify.storage.routes import Room
+
+LEASE = timedelta(seconds=30)
+LATEST_START = timedelta(seconds=15)
+"""After its claim: an attempt takes 10 s at most, so one that starts later could outlive the lease."""
+IN_FLIGHT = 512
+SCAN = 1_024
+"""Rows looked at in one claim: enough to see past those whose address is busy."""
+RECORDING = timedelta(seconds=10)
+"""How long an outcome is kept while the database is away; then the lease runs out, and it is sent once more."""
+
+_log = structlog.get_logger()
+_attempts = Counter("tocsin_delivery_attempts_total", "Attempts to send a page.", ["channel", "outcome"])
+_waits = Histogram(
+    "tocsin_delivery_start_seconds",
+    "From the moment a page was due to its first attempt.",
+    ["channel"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300),
+)
+
+
+class Sender(Protocol):
+    """A way out."""
+
+    def send(self, message: Message) -> Awaitable[Answer]:
+        """One attempt; never raises."""
+
+
+class Deliverer:
+    """Sends route logs when they are due, up to 512 at a time.
+
+    A claim is a lease: it ends by itself when this process dies, and is never stretched. What is under way is not
+    waited for before more is claimed.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        channels: Mapping[Channel, Sender],
+        outcomes: Outcomes,
+        links: Links,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._channels = channels
+        self._outcomes = outcomes
+        self._links = links
+        self._allowances = Allowances()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = DueLoop("deliver", self._claim)
+
+    def wake(self) -> None:
+        """Tells that something became due."""
+        self._loop.wake()
+
+    async def run(self) -> None:
+        """Delivers for ever; only cancellation ends it, and leaves what is under way to `close`."""
+        await self._loop.run()
+
+    async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
+        """Lets what is under way finish within `grace`; the rest is sent again when its lease has run out."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _claim(self) -> timedelta | None:
+        now = self._clock.now()
+        room = Room(IN_FLIGHT - len(self._tasks), FIRST, self._allowances.left())
+        if room.total <= 0:
+            return None
+        async with self._db.raw() as conn:
+            claimed = await routes.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
+            due = None if claimed else await routes.next_due(conn, now)
+        self._start(claimed)
+        if claimed:
+            return timedelta()
+        return None if due is None else due - now
+
+    def _start(self, claimed: Sequence[Claimed]) -> None:
+        if claimed:
+            crashpoint("deliver.after_claim")
+        started = time.monotonic()
+        for one in claimed:
+            self._allowances.taken(one.route.address)
+            task = asyncio.create_task(self._deliver(one, started))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, claimed: Claimed, started: float) -> None:
+        route = claimed.route
+        answer: Answer | None = None
+        was_full = len(self._tasks) >= IN_FLIGHT
+        try:
+            if time.monotonic() - started < LATEST_START.total_seconds():
+                answer = await self._attempt(claimed)
+        finally:
+            silent = isinstance(answer, Retry) and answer.silent
+            if self._allowances.given_back(route.address, silent=silent) or was_full:
+                self._loop.wake()
+        if answer is not None:
+            await self._record(claimed, answer)
+
+    async def _attempt(self, claimed: Claimed) -> Answer:
+        route, now = claimed.route, self._clock.now()
+        if (refused := delivery.unsendable(claimed, now)) is not None:
+            return refused
+        channel = self._channels.get(route.channel)
+        if channel is None:
+            return Rejected(f"{route.channel} cannot be sent yet")
+        if route.attempts == 1:
+            _waits.labels(route.channel).observe((now - route.created_at).total_seconds())
+        body = convert.webhook_body(claimed, self._links.url(route.route_log_id, now))
+        answer = await channel.send(Message(route.route_log_id, route.address, claimed.secret, body))
+        crashpoint("deliver.after_send")
+        return answer
+
+    async def _record(self, claimed: Claimed, answer: Answer) -> None:
+        route, now = claimed.route, self._clock.now()
+        outcome = delivery.outcome(route, answer, now, jitter=random.random())  # noqa: S311  # not a secret
+        name = type(answer).__name__.upper()
+        _attempts.labels(route.channel, name).inc()
+        if not isinstance(answer, Sent):
+            _log.info(
+                "page_not_sent",
+                outcome=name,
+                error=answer.reason,
+                route_log_id=str(route.route_log_id),
+                alert_id=str(route.alert_id),
+                attempts=route.attempts,
+            )
+        await self._keep_recording(outcome)
+
+    async def _keep_recording(self, outcome: delivery.Outcome) -> None:
+        """Tries until it is written or the lease is near its end."""
+        ends, retry = time.monotonic() + RECORDING.total_seconds(), 0.05
+        while True:
+            try:
+                return await self._outcomes.record(outcome)
+            except Exception as error:
+                _log.warning("outcome_not_recorded", reason=reason_of(error), error=str(error))
+                if time.monotonic() + retry > ends:
+                    return None
+            await asyncio.sleep(retry)
+            retry = min(retry * 2, 1.0)

@@ -1,0 +1,1 @@
+"""What contact methods, pages, deliveries and receipts mean: pure rules."""

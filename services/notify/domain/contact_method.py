@@ -1,0 +1,96 @@
+"""How a responder can be reached, and which alerts a method is used for."""
+
+import base64
+import binascii
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+LONGEST_ADDRESS = 2_048
+LONGEST_DELAY = timedelta(hours=24)
+SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix that Standard Webhooks gives to keys
+SECRET_BYTES = range(24, 65)
+GENERATED_BYTES = 32
+
+
+class Channel(StrEnum):
+    """By what a page travels."""
+
+    IN_APP = "IN_APP"
+    WEBHOOK = "WEBHOOK"
+    EMAIL = "EMAIL"
+    CHAT = "CHAT"
+
+
+class Severity(StrEnum):
+    """How bad an alert is, worst first."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+    INFO = "INFO"
+
+    def reaches(self, least: "Severity") -> bool:
+        """Whether it is at least as bad as `least`."""
+        order = list(Severity)
+        return order.index(self) <= order.index(least)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactMethod:
+    """One way to reach one responder; `disabled_reason` says why it was disabled by itself."""
+
+    contact_method_id: str
+    responder_id: str
+    channel: Channel
+    address: str
+    secret: str
+    enabled: bool
+    min_severity: Severity
+    delay: timedelta
+    disabled_reason: str
+    request_id: str | None
+    created_at: datetime
+
+    def used_for(self, severity: Severity) -> bool:
+        """Whether alerts of this severity are sent by it."""
+        return self.enabled and severity.reaches(self.min_severity)
+
+
+def generated_secret() -> str:
+    """A fresh key for signing webhooks."""
+    return SECRET_PREFIX + base64.b64encode(os.urandom(GENERATED_BYTES)).decode()
+
+
+def secret_key(secret: str) -> bytes | None:
+    """The key inside `whsec_…`; None when it is not `whsec_` and base64 of 24 to 64 bytes."""
+    if not secret.startswith(SECRET_PREFIX):
+        return None
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) in SECRET_BYTES else None
+
+
+def url_problem(address: str) -> str:
+    """What keeps an address from being the URL of a webhook; empty when nothing does."""
+    if len(address) > LONGEST_ADDRESS:
+        return f"has {len(address)} characters; want at most {LONGEST_ADDRESS}"
+    if not address.isprintable() or " " in address:
+        return "holds a space or a control character; want an http or https URL"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"is not a URL: {error}"
+    if parts.scheme not in ("http", "https"):
+        return f"has the scheme {parts.scheme[:20]!r}; want http or https"
+    if not host or port == 0:
+        return "names no host and port to connect to; want like https://example.org/hook"
+    if "@" in parts.netloc:
+        return "holds a user name or password; want a URL without, what is sent is signed"
+    return ""

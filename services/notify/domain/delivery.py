@@ -1,0 +1,122 @@
+"""What a channel answers to an attempt, and what follows from it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.notify.domain.contact_method import Channel
+from services.notify.domain.route import RouteLog, Status
+
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(minutes=10)
+LONGEST_ERROR = 1_000
+"""Characters of `last_error`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a channel sends; `message_id` is the route log's id, the same on every attempt."""
+
+    message_id: UUID
+    address: str
+    secret: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The other side has taken it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It may work later; not before `after`, when the other side asked for that.
+
+    `silent` tells that the other side did not answer at all.
+    """
+
+    reason: str
+    after: timedelta | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It will never work; `disable` when the method will not work for any other page either."""
+
+    reason: str
+    disable: bool = False
+
+
+Answer = Sent | Retry | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A route log that this process alone may try until `route.due_at`, with all that the attempt needs."""
+
+    route: RouteLog
+    alert: bytes
+    reason: str
+    level: int
+    accepted_at: datetime
+    enabled: bool | None
+    secret: str
+    disabled_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt: the route log as it is afterwards, and whether its method is to be disabled."""
+
+    route: RouteLog
+    disable: str = ""
+
+
+def unsendable(claimed: Claimed, now: datetime) -> Rejected | None:
+    """Why a claimed page is not even tried: its method is gone or disabled, or its time is over."""
+    if claimed.enabled is None:
+        return Rejected("the contact method was deleted")
+    if not claimed.enabled:
+        return Rejected(f"the contact method is disabled: {claimed.disabled_reason or 'by hand'}")
+    if claimed.route.expires_at is not None and now >= claimed.route.expires_at:
+        return Rejected(f"given up after {claimed.route.attempts - 1} attempts: {claimed.route.last_error}")
+    return None
+
+
+def outcome(route: RouteLog, answer: Answer, now: datetime, *, jitter: float) -> Outcome:
+    """What an answer makes of a claimed route log; `jitter` is a random number from 0 to 1."""
+    match answer:
+        case Sent():
+            return Outcome(replace(route, status=Status.SENT, sent_at=now, last_error="", due_at=None))
+        case Retry(reason, after):
+            due = now + pause(route.attempts, after, jitter=jitter)
+            if route.expires_at is not None and due >= route.expires_at:
+                return _failed(route, f"given up after {route.attempts} attempts: {reason}")
+            return Outcome(replace(route, last_error=reason[:LONGEST_ERROR], due_at=due))
+        case Rejected(reason, disable):
+            return _failed(route, reason, disable=reason if disable else "")
+
+
+def pause(attempts: int, asked: timedelta | None, *, jitter: float) -> timedelta:
+    """How long to wait after the given attempt: 1 s doubling up to 10 min, half of it at random.
+
+    Never shorter than the other side asked for.
+    """
+    longest = min(FIRST_RETRY * (1 << min(attempts - 1, 20)), LONGEST_RETRY)
+    return max(longest * (0.5 + jitter / 2), asked or timedelta())
+
+
+def exhausted(routes: Iterable[RouteLog]) -> bool:
+    """Whether nothing reaches a person for an escalation step, given all their route logs of it.
+
+    The inbox does not count: nobody is woken by it. Every other one has failed or was cancelled, one failed at least.
+    """
+    others = [route.status for route in routes if route.channel is not Channel.IN_APP]
+    return Status.FAILED in others and all(s in (Status.FAILED, Status.CANCELLED) for s in others)
+
+
+def _failed(route: RouteLog, reason: str, *, disable: str = "") -> Outcome:
+    failed = replace(route, status=Status.FAILED, last_error=reason[:LONGEST_ERROR], due_at=None)
+    return Outcome(failed, disable=disable)

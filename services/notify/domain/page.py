@@ -1,0 +1,84 @@
+"""What an escalation step becomes: one inbox item per recipient, and one route log per method that is used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chassis.ids import uuid7
+from services.notify.domain.contact_method import Channel, ContactMethod, Severity
+from services.notify.domain.route import GIVE_UP_AFTER, RouteLog, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An escalation step to be told; `alert` is the alert as it was, serialised, `alert_version` its version."""
+
+    execution_id: UUID
+    alert_id: UUID
+    alert_version: int
+    alert: bytes
+    severity: Severity
+    reason: str
+    level: int
+    recipients: tuple[str, ...]
+
+
+def planned(page: Page, methods: Iterable[ContactMethod], now: datetime) -> list[RouteLog]:
+    """The route logs of a page: the inbox for everyone, sent at once, then each method used for the severity.
+
+    `methods` are those of the recipients; others are left out. A method is due when its delay has passed.
+    """
+    recipients = set(page.recipients)
+    routes = [_in_app(page, responder, now) for responder in dict.fromkeys(page.recipients)]
+    used = (m for m in methods if m.responder_id in recipients and m.used_for(page.severity))
+    return routes + [_by(method, page, now) for method in used]
+
+
+def responders(pages: Iterable[Page]) -> list[str]:
+    """Everyone who is told by some of the pages, in alphabetical order."""
+    return sorted({responder for page in pages for responder in page.recipients})
+
+
+def _in_app(page: Page, responder_id: str, now: datetime) -> RouteLog:
+    """An inbox item is there once it is written: there is nothing left to send."""
+    return RouteLog(
+        route_log_id=uuid7(),
+        execution_id=page.execution_id,
+        alert_id=page.alert_id,
+        responder_id=responder_id,
+        channel=Channel.IN_APP,
+        contact_method_id="",
+        address="",
+        status=Status.SENT,
+        attempts=1,
+        last_error="",
+        created_at=now,
+        sent_at=now,
+        read_at=None,
+        due_at=None,
+        expires_at=None,
+        position=None,
+    )
+
+
+def _by(method: ContactMethod, page: Page, now: datetime) -> RouteLog:
+    due = now + method.delay
+    return RouteLog(
+        route_log_id=uuid7(),
+        execution_id=page.execution_id,
+        alert_id=page.alert_id,
+        responder_id=method.responder_id,
+        channel=method.channel,
+        contact_method_id=method.contact_method_id,
+        address=method.address,
+        status=Status.PENDING,
+        attempts=0,
+        last_error="",
+        created_at=now,
+        sent_at=None,
+        read_at=None,
+        due_at=due,
+        expires_at=due + GIVE_UP_AFTER,
+        position=None,
+    )

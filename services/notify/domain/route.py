@@ -1,0 +1,78 @@
+"""One page to one person by one channel, and the one order in which its status moves."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from services.notify.domain.contact_method import Channel
+
+GIVE_UP_AFTER = timedelta(hours=24)
+"""How long a page is tried, counted from the instant at which it was first due."""
+
+
+class Status(StrEnum):
+    """How far a page has come. The order of the members is the only way that it moves.
+
+    What is known to have reached the person counts more than a failure reported before; a cancelled page that was
+    under way counts as sent when the other side has taken it.
+    """
+
+    PENDING = "PENDING"
+    CANCELLED = "CANCELLED"
+    SENT = "SENT"
+    FAILED = "FAILED"
+    DELIVERED = "DELIVERED"
+    READ = "READ"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+
+    @property
+    def place(self) -> int:
+        """Its place in the order, from 0."""
+        return _PLACES[self]
+
+
+_PLACES = {status: place for place, status in enumerate(Status)}
+
+
+def moved(status: Status, news: Status) -> Status:
+    """The status after some news: the later of the two in the order of Status."""
+    return news if news.place > status.place else status
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the other side said of a page: `at` as it says, `recorded_at` by our clock."""
+
+    route_log_id: UUID
+    receipt_id: str
+    status: Status
+    detail: str
+    at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLog:
+    """One page to one person by one channel.
+
+    `due_at` is when it is tried next while it is PENDING, and doubles as the end of the lease while it is being
+    tried. `expires_at` is when trying ends. `position` is its place in the responder's inbox, for IN_APP alone.
+    """
+
+    route_log_id: UUID
+    execution_id: UUID
+    alert_id: UUID
+    responder_id: str
+    channel: Channel
+    contact_method_id: str
+    address: str
+    status: Status
+    attempts: int
+    last_error: str
+    created_at: datetime
+    sent_at: datetime | None
+    read_at: datetime | None
+    due_at: datetime | None
+    expires_at: datetime | None
+    position: int | None

@@ -1,0 +1,152 @@
+"""Notify, wired by hand: read it from top to bottom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from pydantic import Field
+
+from chassis.auth import Verifier, mint, scopes_of
+from chassis.bus import Bus
+from chassis.clock import Clock
+from chassis.config import StoringSettings
+from chassis.db import Database
+from chassis.inbox import Consumer
+from chassis.loop import DueLoop
+from chassis.outbox import maintain
+from chassis.process import Running, running
+from chassis.relay import Relay
+from chassis.server import Server
+from chassis.wake import Wakeups
+from services.notify import consumer
+from services.notify.acknowledger import Acknowledger
+from services.notify.api.contact_methods import ContactMethodApi
+from services.notify.api.feed import Feed
+from services.notify.api.inbox import InboxApi
+from services.notify.api.pages import PageApi
+from services.notify.api.receipts import Receipts
+from services.notify.api.routes import RouteApi
+from services.notify.channels.webhook import Webhooks
+from services.notify.clients import Escalation
+from services.notify.deliverer.loop import Deliverer
+from services.notify.deliverer.outcomes import Outcomes
+from services.notify.domain.contact_method import Channel
+from services.notify.domain.link import Links
+from services.notify.domain.networks import Networks
+from tocsin.notify.v1 import (
+    contact_method_service_pb2,
+    contact_method_service_pb2_grpc,
+    inbox_service_pb2,
+    inbox_service_pb2_grpc,
+    page_service_pb2,
+    page_service_pb2_grpc,
+    route_service_pb2,
+    route_service_pb2_grpc,
+)
+from tocsin.options.v1 import options_pb2
+
+STREAM, SUBJECTS = "TOCSIN_NOTIFICATION", ("notification.>",)
+INBOX_CHANNEL = "notify_inbox"
+SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
+SERVICES = (
+    *contact_method_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *inbox_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *page_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *route_service_pb2.DESCRIPTOR.services_by_name.values(),
+)
+
+
+class Config(StoringSettings):
+    """What notify is told.
+
+    `public_url` is where the gateway answers, for receipt links, and `receipt_key` the key that signs them.
+    `webhook_allow` are CIDRs, comma separated, to which webhooks may go although they are not public.
+    """
+
+    escalation_address: str
+    public_url: str = "http://127.0.0.1:8080"
+    receipt_key: str = Field(min_length=1)
+    webhook_allow: str = ""
+
+
+@asynccontextmanager
+async def build(
+    config: Config, *, clock: Clock | None = None, webhooks: Webhooks | None = None
+) -> AsyncIterator[Running]:
+    """Wires the service; the process and the tests call this same function, tests with a clock or channel of theirs."""
+    db = Database(config.database_url, name="notify", size=config.database_pool)
+    bus = Bus(config.nats_url, name="notify")
+    clock = clock or Clock()
+    wakeups = Wakeups(db)
+    relay = Relay(db, bus, stream=STREAM, source="/tocsin/notify")
+    server = Server(
+        listen=config.listen,
+        verifier=Verifier(config.token_key),
+        scopes=scopes_of(SERVICES, options_pb2.scope),
+    )
+    networks = Networks(config.webhook_allow.split(","))
+    links = Links(key=config.receipt_key.encode(), public_url=config.public_url)
+    webhooks = webhooks or Webhooks(networks=networks, now=clock.now)
+    token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
+    escalation = Escalation(config.escalation_address, token=token)
+
+    outcomes = Outcomes(db, clock, after=relay.wake)
+    deliverer = Deliverer(
+        db=db, clock=clock, channels={Channel.WEBHOOK: webhooks}, outcomes=outcomes, links=links
+    )
+    acknowledger = Acknowledger(db=db, clock=clock, escalation=escalation)
+    receipts = Receipts(db=db, clock=clock, acknowledge=acknowledger.acknowledge, after=relay.wake)
+    feed = Feed(db, ended=server.draining)
+    telling = DueLoop("tell-replicas", lambda: wakeups.notify(INBOX_CHANNEL), poll=MAINTAIN)
+    wakeups.on(INBOX_CHANNEL, feed.wake)
+
+    def accepted() -> None:
+        deliverer.wake()
+        feed.wake()
+        relay.wake()
+        telling.wake()
+
+    contact_method_service_pb2_grpc.add_ContactMethodServiceServicer_to_server(
+        ContactMethodApi(db=db, clock=clock, networks=networks), server.grpc
+    )
+    page_service_pb2_grpc.add_PageServiceServicer_to_server(
+        PageApi(db=db, clock=clock, accepted=accepted), server.grpc
+    )
+    route_service_pb2_grpc.add_RouteServiceServicer_to_server(
+        RouteApi(db=db, clock=clock, receipts=receipts, links=links), server.grpc
+    )
+    inbox_service_pb2_grpc.add_InboxServiceServicer_to_server(
+        InboxApi(db=db, clock=clock, receipts=receipts, feed=feed), server.grpc
+    )
+    cancelling = Consumer(
+        db=db,
+        bus=bus,
+        stream=consumer.STREAM,
+        durable="notify",
+        subjects=consumer.SUBJECTS,
+        handle=consumer.Canceller(clock).handle,
+    )
+    async with running(
+        server=server,
+        opening=[
+            db.open,
+            lambda: clock.sync(db),
+            lambda: maintain(db, now=clock.now()),
+            bus.connect,
+            lambda: bus.ensure_stream(STREAM, SUBJECTS),
+            webhooks.open,
+        ],
+        loops=[
+            deliverer.run,
+            acknowledger.run,
+            feed.run,
+            telling.run,
+            wakeups.run,
+            relay.run,
+            cancelling.run,
+            DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
+            DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
+        ],
+        closing=[deliverer.close, webhooks.close, escalation.close, bus.close, db.close],
+    ) as service:
+        yield service

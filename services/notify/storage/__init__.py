@@ -1,0 +1,1 @@
+"""Every statement of notify, by noun; nothing here begins or commits."""

@@ -1,0 +1,94 @@
+"""Contact methods: what people configure, and what a page looks up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection as RawConnection
+from psycopg.rows import dict_row
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.domain.contact_method import Channel, ContactMethod, Severity
+from services.notify.domain.route import Status
+from services.notify.tables import contact_methods, route_logs
+
+_OF_RESPONDERS: LiteralString = """
+select * from contact_methods where responder_id = any (%b::text[]) and enabled order by contact_method_id"""
+
+
+async def create(conn: AsyncConnection, method: ContactMethod) -> bool:
+    """Whether the method was created; False when its id or request id is taken."""
+    statement = upsert(contact_methods).values(asdict(method)).on_conflict_do_nothing()
+    made = await conn.execute(statement.returning(contact_methods.c.contact_method_id))
+    return made.scalar() is not None
+
+
+async def get(conn: AsyncConnection, contact_method_id: str, *, lock: bool = False) -> ContactMethod | None:
+    """The method with this id; locked against other changes when asked to."""
+    query = select(contact_methods).where(contact_methods.c.contact_method_id == contact_method_id)
+    row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else ContactMethod(**row._asdict())
+
+
+async def requested(conn: AsyncConnection, request_id: str) -> ContactMethod | None:
+    """The method that an earlier call with this request id created."""
+    query = select(contact_methods).where(contact_methods.c.request_id == request_id)
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else ContactMethod(**row._asdict())
+
+
+async def find(
+    conn: AsyncConnection, *, responder_id: str, channel: Channel | None, after: str | None, limit: int
+) -> list[ContactMethod]:
+    """Methods in the order of their ids, after the given id."""
+    query = select(contact_methods).order_by(contact_methods.c.contact_method_id).limit(limit)
+    if responder_id:
+        query = query.where(contact_methods.c.responder_id == responder_id)
+    if channel is not None:
+        query = query.where(contact_methods.c.channel == channel)
+    if after is not None:
+        query = query.where(contact_methods.c.contact_method_id > after)
+    return [ContactMethod(**row._asdict()) for row in await conn.execute(query)]
+
+
+async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> list[ContactMethod]:
+    """Every enabled method of these people, in the order of the ids; hot."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_OF_RESPONDERS, [list(responder_ids)])
+        return [_method(row) for row in await cursor.fetchall()]
+
+
+async def change(conn: AsyncConnection, contact_method_id: str, values: Mapping[str, Any]) -> None:
+    """Writes the given columns of a method."""
+    statement = update(contact_methods).where(contact_methods.c.contact_method_id == contact_method_id)
+    await conn.execute(statement.values(values))
+
+
+async def disable(conn: AsyncConnection, contact_method_id: str, reason: str) -> None:
+    """Disables a method by itself, unless it is disabled."""
+    statement = update(contact_methods).where(
+        contact_methods.c.contact_method_id == contact_method_id, contact_methods.c.enabled
+    )
+    await conn.execute(statement.values(enabled=False, disabled_reason=reason))
+
+
+async def remove(conn: AsyncConnection, contact_method_id: str, reason: str) -> bool:
+    """Deletes a method and cancels what is not sent by it yet; False when there is none."""
+    gone = await conn.execute(
+        delete(contact_methods).where(contact_methods.c.contact_method_id == contact_method_id)
+    )
+    if gone.rowcount == 0:
+        return False
+    waiting = update(route_logs).where(
+        route_logs.c.contact_method_id == contact_method_id, route_logs.c.status == Status.PENDING
+    )
+    await conn.execute(waiting.values(status=Status.CANCELLED, due_at=None, last_error=reason))
+    return True
+
+
+def _method(row: dict[str, Any]) -> ContactMethod:
+    return ContactMethod(
+        **{**row, "channel": Channel(row["channel"]), "min_severity": Severity(row["min_severity"])}
+    )

@@ -1,0 +1,128 @@
+"""The tables of the schema `notify`; the migrations make them."""
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+
+from chassis.outbox import outbox_table
+from services.notify.domain.contact_method import Channel, Severity
+from services.notify.domain.route import Status
+
+metadata = MetaData()
+
+
+def _named(kind: type[StrEnum]) -> Enum:
+    """A text that is the name of a member."""
+    return Enum(kind, native_enum=False, length=32, create_constraint=False)
+
+
+contact_methods = Table(
+    "contact_methods",
+    metadata,
+    Column("contact_method_id", Text, primary_key=True),
+    Column("responder_id", Text, nullable=False),
+    Column("channel", _named(Channel), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("min_severity", _named(Severity), nullable=False),
+    Column("delay", Interval, nullable=False),
+    Column("disabled_reason", Text, nullable=False),
+    Column("request_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("settled_version", BigInteger, nullable=False),
+    Column("touched_at", DateTime(timezone=True), nullable=False),
+)
+"""What is known of an alert besides its pages: the version at which it was last acknowledged or closed, or 0.
+
+Its row is also the lock between a page and an acknowledgement of the same alert that come at the same moment.
+"""
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("execution_id", Uuid, primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("alert_version", BigInteger, nullable=False),
+    Column("alert", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("accepted_at", DateTime(timezone=True), nullable=False),
+)
+"""An escalation step, with the alert as it was, kept once however many are told."""
+
+route_logs = Table(
+    "route_logs",
+    metadata,
+    Column("route_log_id", Uuid, primary_key=True),
+    Column("execution_id", Uuid, ForeignKey("pages.execution_id"), nullable=False),
+    Column("alert_id", Uuid, nullable=False),
+    Column("responder_id", Text, nullable=False),
+    Column("channel", _named(Channel), nullable=False),
+    Column("contact_method_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("status", _named(Status), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("read_at", DateTime(timezone=True)),
+    Column("due_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("position", BigInteger),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("route_log_id", Uuid, ForeignKey("route_logs.route_log_id"), primary_key=True),
+    Column("receipt_id", Text, primary_key=True),
+    Column("status", _named(Status), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+inboxes = Table(
+    "inboxes",
+    metadata,
+    Column("responder_id", Text, primary_key=True),
+    Column("last_position", BigInteger, nullable=False),
+)
+"""Counts a responder's inbox items. Its row is locked until the items are committed, so positions appear in order."""
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("route_log_id", Uuid, ForeignKey("route_logs.route_log_id"), primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("responder_id", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("answered_at", DateTime(timezone=True)),
+    Column("answer", Text, nullable=False),
+)
+"""What escalation must be told because somebody acknowledged by a page; `due_at` ends when it has answered."""
+
+outbox = outbox_table(metadata)

@@ -1,0 +1,1 @@
+"""The gRPC methods, by service: unpack, one transaction, pack."""

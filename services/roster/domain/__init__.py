@@ -1,0 +1,1 @@
+"""The rules of rosters: pure functions of schedules, shifts, overrides and instants."""

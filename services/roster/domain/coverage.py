@@ -1,0 +1,138 @@
+"""The final schedule of a window: explicit shifts, layers and overrides laid over each other in one sweep."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.roster.domain.interval import Interval, clipped, holes
+from services.roster.domain.replacement import in_force
+from services.roster.domain.restriction import windows
+from services.roster.domain.rotation import turns
+from services.roster.domain.schedule import Layer, Schedule
+from services.roster.domain.shift import Override, Shift, Source
+from services.roster.domain.stretch import Present, Stretch, beneath, during, pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides who is on call on a schedule; `revision` changes whenever any of it does."""
+
+    schedule: Schedule
+    shifts: Sequence[Shift] = ()
+    overrides: Sequence[Override] = ()
+    revision: int = 0
+
+
+class Segment(NamedTuple):
+    """One unbroken stretch of one person on call for one reason; `layer` is empty unless that is a layer."""
+
+    responder_id: str
+    starts_at: datetime
+    ends_at: datetime
+    source: Source
+    layer: str
+
+
+def cover(plan: Plan, within: Interval) -> list[Stretch]:
+    """Who is on call throughout the window, in stretches that are disjoint and in order, clipped to it."""
+    covered = _explicit(plan.shifts, within)
+    zone = plan.schedule.zone
+    for layer in reversed(plan.schedule.layers):
+        covered = beneath(covered, _layer(layer, zone, within))
+    overrides = [o for o in plan.overrides if o.starts_at < within.ends_at and o.ends_at > within.starts_at]
+    return _overridden(covered, overrides, within) if overrides else covered
+
+
+def segments(stretches: Sequence[Stretch]) -> list[Segment]:
+    """One per person, reason and unbroken stretch, ordered by start, then responder."""
+    found: list[Segment] = []
+    since: dict[Present, datetime] = {}
+    at = None
+    for starts_at, ends_at, people in stretches:
+        ended = [present for present in since if starts_at != at or present not in people]
+        found.extend(_segment(present, since.pop(present), at) for present in ended)
+        for present in people:
+            since.setdefault(present, starts_at)
+        at = ends_at
+    found.extend(_segment(present, starts_at, at) for present, starts_at in since.items())
+    found.sort(key=lambda segment: (segment.starts_at, segment.responder_id))
+    return found
+
+
+def gaps(stretches: Sequence[Stretch], within: Interval) -> list[Interval]:
+    """Where nobody is on call."""
+    return holes((Interval(starts_at, ends_at) for starts_at, ends_at, _ in stretches), within)
+
+
+def _segment(present: Present, starts_at: datetime, ends_at: datetime | None) -> Segment:
+    assert ends_at is not None
+    return Segment(present.responder_id, starts_at, ends_at, present.source, present.layer)
+
+
+def _layer(layer: Layer, zone: ZoneInfo, within: Interval) -> list[Stretch]:
+    """When a layer names somebody: its turns, cut to its restrictions."""
+    if layer.named == {*layer.responder_ids}:
+        [person] = layer.named if len(layer.named) == 1 else [""]
+    else:
+        person = ""
+    served = [Stretch(*within, _by(layer, person))] if person else _turns(layer, zone, within)
+    return during(served, windows(layer.restrictions, zone, within)) if layer.restrictions else served
+
+
+def _turns(layer: Layer, zone: ZoneInfo, within: Interval) -> list[Stretch]:
+    served: list[Stretch] = []
+    people = {person: _by(layer, person) for person in layer.named}
+    for number, starts_at, ends_at in turns(layer.counted(), zone, within):
+        person = layer.person(number)
+        if person:
+            starts_at, ends_at = max(starts_at, within.starts_at), min(ends_at, within.ends_at)
+            served.append(Stretch(starts_at, ends_at, people[person]))
+    return served
+
+
+def _by(layer: Layer, person: str) -> tuple[Present, ...]:
+    return (Present(person, Source.LAYER, layer.name),)
+
+
+def _explicit(shifts: Sequence[Shift], within: Interval) -> list[Stretch]:
+    """Explicit shifts, each stretch with everybody who has one."""
+    changes: dict[datetime, list[tuple[str, int]]] = {}
+    for shift in shifts:
+        part = clipped(Interval(shift.starts_at, shift.ends_at), within)
+        if part is not None:
+            changes.setdefault(part.starts_at, []).append((shift.responder_id, 1))
+            changes.setdefault(part.ends_at, []).append((shift.responder_id, -1))
+    served = []
+    active: Counter[str] = Counter()
+    for at, following in pairwise(sorted(changes)):
+        for responder_id, change in changes[at]:
+            active[responder_id] += change
+        people = tuple(Present(person, Source.EXPLICIT) for person in sorted(+active))
+        if people:
+            served.append(Stretch(at, following, people))
+    return served
+
+
+def _overridden(covered: Sequence[Stretch], overrides: Sequence[Override], within: Interval) -> list[Stretch]:
+    """Applies overrides that meet the window; between two of their ends the same ones are in force."""
+    starting: dict[datetime, list[Override]] = {}
+    ending: dict[datetime, list[Override]] = {}
+    for override in overrides:
+        starting.setdefault(max(override.starts_at, within.starts_at), []).append(override)
+        ending.setdefault(min(override.ends_at, within.ends_at), []).append(override)
+    changed: list[Stretch] = []
+    active: dict[tuple[datetime, object], Override] = {}
+    for at, following in pairwise(sorted({*within, *starting, *ending})):
+        for override in ending.get(at, ()):
+            del active[override.age]
+        active |= {override.age: override for override in starting.get(at, ())}
+        newest_first = [active[age] for age in sorted(active, reverse=True)]
+        for starts_at, ends_at, people in pieces(covered, Interval(at, following)):
+            present = in_force(people, newest_first) if newest_first else people
+            if present:
+                changed.append(Stretch(starts_at, ends_at, present))
+    return changed

@@ -1,0 +1,94 @@
+"""The roster service, wired by hand: read it from top to bottom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from chassis import outbox
+from chassis.auth import Verifier, scopes_of
+from chassis.bus import Bus
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.loop import DueLoop
+from chassis.process import Running, running
+from chassis.relay import Relay
+from chassis.server import Server
+from chassis.snapshot import Snapshot
+from chassis.wake import Wakeups
+from services.roster.api.on_call import OnCallApi
+from services.roster.api.responders import ResponderApi
+from services.roster.api.schedules import ScheduleApi
+from services.roster.api.shifts import ShiftApi
+from services.roster.config import Config
+from services.roster.convert import events
+from services.roster.memory import CHANGED, Memory
+from services.roster.storage import rosters
+from tocsin.options.v1 import options_pb2
+from tocsin.roster.v1 import (
+    on_call_service_pb2,
+    on_call_service_pb2_grpc,
+    responder_service_pb2,
+    responder_service_pb2_grpc,
+    schedule_service_pb2,
+    schedule_service_pb2_grpc,
+    shift_service_pb2,
+    shift_service_pb2_grpc,
+)
+
+SERVICES = [
+    responder_service_pb2.DESCRIPTOR.services_by_name["ResponderService"],
+    schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
+    shift_service_pb2.DESCRIPTOR.services_by_name["ShiftService"],
+    on_call_service_pb2.DESCRIPTOR.services_by_name["OnCallService"],
+]
+UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Wires the service; the process and the tests call this same function."""
+    clock = clock or Clock()
+    db = Database(config.database_url, name="roster", size=config.database_pool)
+    bus = Bus(config.nats_url, name="roster")
+    wakeups = Wakeups(db)
+    snapshot = Snapshot("roster", rosters.Reader().load, db, version=rosters.version)
+    memory = Memory(snapshot, wakeups)
+    relay = Relay(db, bus, stream=events.STREAM, source=events.SOURCE)
+    wakeups.on(CHANGED, snapshot.wake)
+    wakeups.on(CHANGED, relay.wake)
+
+    server = Server(
+        listen=config.listen,
+        verifier=Verifier(config.token_key),
+        scopes=scopes_of(SERVICES, options_pb2.scope),
+    )
+    responder_service_pb2_grpc.add_ResponderServiceServicer_to_server(
+        ResponderApi(db, memory, clock), server.grpc
+    )
+    schedule_service_pb2_grpc.add_ScheduleServiceServicer_to_server(
+        ScheduleApi(db, memory, clock), server.grpc
+    )
+    shift_service_pb2_grpc.add_ShiftServiceServicer_to_server(ShiftApi(db, memory, clock), server.grpc)
+    on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(OnCallApi(memory, clock), server.grpc)
+
+    upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
+    timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
+    async with running(
+        server=server,
+        opening=[
+            db.open,
+            lambda: clock.sync(db),
+            lambda: _keep(db, clock),  # before the first event: what is under way while a day is added would fail
+            snapshot.refresh,
+            bus.connect,
+            lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
+        ],
+        loops=[wakeups.run, snapshot.run, relay.run, upkeep.run, timekeeper.run],
+        closing=[bus.close, db.close],
+    ) as service:
+        yield service
+
+
+async def _keep(db: Database, clock: Clock) -> None:
+    """Keeps the outbox's days ahead and behind."""
+    await outbox.maintain(db, now=clock.now())

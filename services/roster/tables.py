@@ -1,0 +1,134 @@
+"""The tables of the schema `roster`, as the migrations make them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Dialect, MetaData, Table, Text, Uuid
+from sqlalchemy import Sequence as Numbers
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TypeDecorator
+
+from services.roster.domain.restriction import Restriction
+from services.roster.domain.rotation import Rotation, Unit
+from services.roster.domain.schedule import Layer
+
+metadata = MetaData()
+revisions = Numbers("revisions", metadata=metadata, data_type=BigInteger)
+"""Numbers that no two changes of responders and schedules share."""
+
+
+class Layers(TypeDecorator[tuple[Layer, ...]]):
+    """Layers as one JSON document: a schedule's layers are always read and replaced as a whole."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Layer] | None, _: Dialect) -> Any:
+        """To JSON."""
+        return None if value is None else [_to_json(layer) for layer in value]
+
+    def process_result_value(self, value: Any, _: Dialect) -> tuple[Layer, ...] | None:
+        """From JSON."""
+        return None if value is None else tuple(_from_json(layer) for layer in value)
+
+
+def _to_json(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "responder_ids": [*layer.responder_ids],
+        "unit": layer.rotation.unit.value,
+        "length": layer.rotation.length,
+        "start": layer.rotation.start.isoformat(),
+        "restrictions": [
+            {
+                "weekdays": sorted(restriction.weekdays),
+                "start_time": restriction.start_time.isoformat(),
+                "end_time": restriction.end_time.isoformat(),
+            }
+            for restriction in layer.restrictions
+        ],
+        "active_days_only": layer.active_days_only,
+        "turn": layer.turn,
+        "place": layer.place,
+        "keeper": layer.keeper,
+    }
+
+
+def _from_json(layer: Mapping[str, Any]) -> Layer:
+    return Layer(
+        name=layer["name"],
+        responder_ids=tuple(layer["responder_ids"]),
+        rotation=Rotation(Unit(layer["unit"]), layer["length"], datetime.fromisoformat(layer["start"])),
+        restrictions=tuple(
+            Restriction(
+                frozenset(restriction["weekdays"]),
+                time.fromisoformat(restriction["start_time"]),
+                time.fromisoformat(restriction["end_time"]),
+            )
+            for restriction in layer["restrictions"]
+        ),
+        active_days_only=layer["active_days_only"],
+        turn=layer["turn"],
+        place=layer["place"],
+        keeper=layer["keeper"],
+    )
+
+
+responders = Table(
+    "responders",
+    metadata,
+    Column("responder_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+    Column("revision", BigInteger, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("schedule_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("layers", Layers, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+    Column("revision", BigInteger, nullable=False),
+)
+
+shifts = Table(
+    "shifts",
+    metadata,
+    Column("shift_id", Uuid, primary_key=True),
+    Column("schedule_id", Text, nullable=False),
+    Column("responder_id", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("override_id", Uuid, primary_key=True),
+    Column("schedule_id", Text, nullable=False),
+    Column("responder_id", Text),
+    Column("replaced_responder_id", Text),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("schedule_id", Text, primary_key=True),
+    Column("responder_ids", ARRAY(Text), nullable=False),
+    Column("watched_at", DateTime(timezone=True), nullable=False),
+    Column("edited_at", DateTime(timezone=True)),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("gaps", JSONB, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The rules of figures: what an event says of an alert, and how periods are divided."""

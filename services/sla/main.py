@@ -1,0 +1,71 @@
+"""SLA, wired by hand: read it from top to bottom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from chassis.auth import Verifier, scopes_of
+from chassis.bus import Bus
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.inbox import Consumer
+from chassis.loop import DueLoop
+from chassis.outbox import maintain
+from chassis.process import Running, running
+from chassis.server import Server
+from services.sla import consumer
+from services.sla.api import SlaApi
+from services.sla.config import Config
+from tocsin.options.v1 import options_pb2
+from tocsin.sla.v1 import sla_service_pb2, sla_service_pb2_grpc
+
+STREAM, SUBJECTS = "TOCSIN_SLA", ("sla.>",)
+SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
+SERVICES = tuple(sla_service_pb2.DESCRIPTOR.services_by_name.values())
+
+
+@asynccontextmanager
+async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Wires the service; the process and the tests call this same function, tests with a clock of theirs."""
+    db = Database(config.database_url, name="sla", size=config.database_pool)
+    bus = Bus(config.nats_url, name="sla")
+    clock = clock or Clock()
+    server = Server(
+        listen=config.listen,
+        verifier=Verifier(config.token_key),
+        scopes=scopes_of(SERVICES, options_pb2.scope),
+    )
+    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
+    alerts = Consumer(
+        db=db,
+        bus=bus,
+        stream=consumer.ALERTS,
+        durable="sla",
+        subjects=consumer.ALERT_SUBJECTS,
+        handle=consumer.record,
+    )
+    notifications = Consumer(
+        db=db,
+        bus=bus,
+        stream=consumer.NOTIFICATIONS,
+        durable="sla",
+        subjects=consumer.NOTIFICATION_SUBJECTS,
+        handle=consumer.record,
+    )
+    async with running(
+        server=server,
+        opening=[
+            db.open,
+            lambda: clock.sync(db),
+            bus.connect,
+            lambda: bus.ensure_stream(STREAM, SUBJECTS),
+        ],
+        loops=[
+            alerts.run,
+            notifications.run,
+            DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
+            DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
+        ],
+        closing=[bus.close, db.close],
+    ) as service:
+        yield service

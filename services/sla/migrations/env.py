@@ -1,0 +1,5 @@
+"""Runs the migrations of the schema `sla`."""
+
+from chassis.migrate import online
+
+online()

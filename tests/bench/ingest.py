@@ -1,0 +1,178 @@
+"""Durable triggers against the no-op rate of the same server, and batches against Postgres alone."""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import uvloop
+
+from chassis.auth import mint
+from chassis.ids import uuid7
+from cli.stack import schemas
+from cli.stack.ports import Ports
+from services.escalation.storage import alerts as storage
+from tests.bench import load
+from tests.bench.process import service
+from tests.fixtures.nats import start_nats
+from tests.fixtures.postgres import PASSWORDS, start_postgres
+from tocsin.escalation.v1 import alert_pb2, alert_service_pb2
+
+KEY = "bench" * 8
+ROUNDS = 5
+CALLS = {64: 12_000, 16: 6_000}
+BATCHES, BATCH = 150, 100
+IN_FLIGHT = 4
+REQUEST = alert_service_pb2.TriggerAlertRequest(
+    title="disk full on db-1",
+    description="the data volume is at 97 %",
+    severity=alert_pb2.Severity.CRITICAL,
+    source="bench",
+    labels={"team": "db", "host": "db-1", "env": "prod"},
+)
+
+
+@contextmanager
+def stage() -> Iterator[tuple[str, str, str]]:
+    """One escalation process that takes triggers and relays their events: its address, a token, its database.
+
+    Auth, validation, metrics and the relay are on; the engine is another replica's business here.
+    """
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
+        postgres, nats = start_postgres(Path(directory), fsync=True), start_nats(Path(directory))
+        try:
+            list(schemas.migrate(postgres.url(), PASSWORDS))
+            url = schemas.role_url(postgres.url(), "escalation", PASSWORDS["escalation"])
+            address = f"127.0.0.1:{Ports().take()}"
+            environment = {
+                "TOCSIN_LISTEN": address,
+                "TOCSIN_DATABASE_URL": url,
+                "TOCSIN_NATS_URL": nats.url("escalation"),
+                "TOCSIN_TOKEN_KEY": KEY,
+                "TOCSIN_ROSTER_ADDRESS": "127.0.0.1:1",
+                "TOCSIN_NOTIFY_ADDRESS": "127.0.0.1:1",
+                "TOCSIN_ENGINE": "false",
+                "TOCSIN_LOG_LEVEL": "warning",
+            }
+            with service("escalation", environment, address):
+                yield address, mint(KEY, subject="bench", scopes=["admin"]), url
+        finally:
+            postgres.stop()
+            nats.stop()
+
+
+def drained(url: str) -> None:
+    """Waits until every event is published: what one side leaves behind must not be the other's burden."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        while conn.execute("select 1 from outbox where published_at is null limit 1").fetchone():
+            time.sleep(0.05)
+
+
+def count(url: str) -> int:
+    """How many alerts there are."""
+    with psycopg.connect(url) as conn:
+        found: tuple[Any, ...] | None = conn.execute("select count(*) from alerts").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def unary(address: str, token: str, url: str, in_flight: int) -> None:
+    """Triggers without dedup key at so many in flight, against the health check of the same server."""
+    body, ratios, rates, echoes = REQUEST.SerializeToString(), [], [], []
+    calls = CALLS[in_flight]
+    for _ in range(ROUNDS):
+        drained(url)
+        echoes.append(load.rate(address, load.HEALTH, b"", token=token, calls=calls, in_flight=in_flight))
+        before = count(url)
+        rates.append(load.rate(address, load.TRIGGER, body, token=token, calls=calls, in_flight=in_flight))
+        assert count(url) - before >= calls, "a trigger that was answered is not there"
+        ratios.append(rates[-1] / echoes[-1])
+    print(
+        f"unary durable trigger, {in_flight} in flight: {statistics.median(ratios):.0%} of the no-op rate "
+        f"({statistics.median(rates):,.0f} of {statistics.median(echoes):,.0f} per s)"
+    )
+
+
+def lone(address: str, token: str, url: str) -> None:
+    """One caller alone."""
+    drained(url)
+    took = sorted(
+        uvloop.run(
+            load.latencies(address, load.TRIGGER, REQUEST.SerializeToString(), token=token, calls=1_000)
+        )
+    )
+    print(f"unary durable trigger, one caller: p50 {took[500] * 1e3:.2f} ms, p99 {took[990] * 1e3:.2f} ms")
+
+
+def batch(address: str, token: str, url: str) -> None:
+    """Batches of 100 through the service, against the service's own statement on as many connections."""
+    body = alert_service_pb2.BatchTriggerAlertsRequest(requests=[REQUEST] * BATCH).SerializeToString()
+    ratios, rates, limits = [], [], []
+    for _ in range(ROUNDS):
+        drained(url)
+        limits.append(uvloop.run(_alone(url)))
+        drained(url)
+        calls = load.rate(address, load.BATCH, body, token=token, calls=BATCHES, in_flight=IN_FLIGHT)
+        rates.append(calls * BATCH)
+        ratios.append(rates[-1] / limits[-1])
+    print(
+        f"batch trigger of {BATCH}: {statistics.median(ratios):.0%} of Postgres alone "
+        f"({statistics.median(rates):,.0f} of {statistics.median(limits):,.0f} alerts/s)"
+    )
+
+
+async def _alone(url: str) -> float:
+    """Alerts per second that Postgres opens with the statement, its parameters made before."""
+    parameters = iter([_parameter() for _ in range(BATCHES)])
+
+    async def connection() -> None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=0) as conn:
+            for parameter in parameters:
+                await (await conn.execute(storage.OPEN, (parameter,))).fetchall()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(connection() for _ in range(IN_FLIGHT)))
+    return BATCHES * BATCH / (time.perf_counter() - began)
+
+
+def _parameter() -> str:
+    now = datetime.now(UTC).isoformat()
+    row = {
+        "dedup_key": "",
+        "title": REQUEST.title,
+        "description": REQUEST.description,
+        "severity": "CRITICAL",
+        "source": REQUEST.source,
+        "labels": dict(REQUEST.labels),
+        "state": "OPEN",
+        "policy_id": "default",
+        "opened_at": now,
+        "suppressed_by": "",
+        "parent_alert_id": None,
+        "event": "alert.opened",
+        "data": "ab" * 200,
+        "trace_parent": "",
+    }
+    return json.dumps([{**row, "alert_id": str(uuid7()), "event_id": str(uuid4())} for _ in range(BATCH)])
+
+
+def main() -> None:
+    """All figures of ingest."""
+    print(f"load by {load.CLIENT}")
+    with stage() as (address, token, url):
+        for in_flight in CALLS:
+            unary(address, token, url, in_flight)
+        lone(address, token, url)
+        batch(address, token, url)
+
+
+if __name__ == "__main__":
+    main()

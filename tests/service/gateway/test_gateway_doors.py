@@ -1,0 +1,161 @@
+"""The intake: what other tools send becomes signals in one call, and they hear what they understand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.rpc import status_pb2
+
+from chassis.errors import Conflict, Exhausted, Invalid, TimedOut, Unauthenticated, Unavailable
+from tests.service.gateway.stage import Stage
+from tocsin.escalation.v1 import alert_pb2, integration_service_pb2
+
+DATA = Path(__file__).parents[2] / "data" / "gateway"
+KEY = "0123456789abcdef0123456789abcdef"
+ALERTMANAGER, EVENTS, PAGERDUTY = (
+    f"/api/alert/integrations/{KEY}/alertmanager", f"/api/alert/integrations/{KEY}/events", "/v2/enqueue",
+)  # fmt: skip
+Signal = integration_service_pb2.Signal
+BODIES: dict[str, Any] = {
+    ALERTMANAGER: json.loads((DATA / "alertmanager_webhook_firing.json").read_bytes()),
+    EVENTS: {"title": "disk"},
+    PAGERDUTY: json.loads((DATA / "pagerduty_trigger.json").read_bytes()),
+}
+
+
+@pytest.fixture(autouse=True)
+def taking(stage: Stage) -> None:
+    """Escalation takes everything."""
+
+    def take(request: Any, context: Any) -> Any:
+        results = [
+            integration_service_pb2.SignalResult(alert_id=f"a{i}") for i, _ in enumerate(request.signals)
+        ]
+        return integration_service_pb2.IngestSignalsResponse(results=results)
+
+    stage.services.play("IngestSignals", take)
+
+
+async def test_alertmanager(stage: Stage) -> None:
+    body = (DATA / "alertmanager_webhook_firing.json").read_bytes()
+    answer = await stage.call("POST", ALERTMANAGER, body, token=None)
+    assert (answer.status, answer.json) == (200, {"accepted": 2, "refused": []})
+    (asked,) = stage.services.asked
+    assert "authorization" not in asked.metadata
+    assert asked.request.routing_key == KEY
+    first, second = asked.request.signals
+    assert (first.action, first.alert.dedup_key) == (Signal.TRIGGER, "b1c11497b32ce15e")
+    assert first.alert.severity == alert_pb2.Severity.CRITICAL
+    assert first.alert.labels["alertname"] == "HighErrorRate"
+    assert second.alert.dedup_key == "5308e11450d376b3"
+    resolved = json.loads(body)
+    resolved["alerts"][1]["status"] = "resolved"
+    assert (await stage.call("POST", ALERTMANAGER + "/", resolved, token="admin")).status == 200
+    assert [signal.action for signal in stage.services.last.signals] == [Signal.TRIGGER, Signal.RESOLVE]
+
+
+async def test_more_alerts_than_one_call_takes(stage: Stage) -> None:
+    alerts = [{"fingerprint": f"f{i}"} for i in range(1001)]
+    answer = await stage.call("POST", ALERTMANAGER, {"alerts": alerts}, token=None)
+    assert (answer.status, answer.json["accepted"]) == (200, 1001)
+    assert [len(asked.request.signals) for asked in stage.services.asked] == [1000, 1]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{nope", b"", b"[]", b'{"alerts": []}', b'{"alerts": [1]}', b"\xff", b"[" * 9999]
+)
+async def test_what_alertmanager_never_sends(stage: Stage, body: bytes) -> None:
+    answer = await stage.call("POST", ALERTMANAGER, body, token=None)
+    assert (answer.status, answer.error["status"]) == (400, "INVALID_ARGUMENT")
+    assert (await stage.call("POST", EVENTS, body, token=None)).status == 400
+    wrong = await stage.call("POST", PAGERDUTY, body, token=None)
+    assert (wrong.status, wrong.json["status"]) == (400, "invalid event")
+    assert stage.services.asked == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("x"), Exhausted("x"), TimedOut("x"), Conflict("x"), RuntimeError("x"), status_pb2.Status(code=14),
+     status_pb2.Status(code=13), status_pb2.Status(code=8)],
+)  # fmt: skip
+async def test_back_pressure_is_503(stage: Stage, error: Any) -> None:
+    """Alertmanager drops what is answered with 4xx; PagerDuty's senders know 429 too."""
+    if isinstance(error, status_pb2.Status):
+        results = [integration_service_pb2.SignalResult(error=error)] * 2
+        error = integration_service_pb2.IngestSignalsResponse(results=results)
+    stage.services.play("IngestSignals", error)
+    for path in (ALERTMANAGER, EVENTS):
+        answer = await stage.call("POST", path, BODIES[path], token=None)
+        assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, 503, "1")
+    answer = await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)
+    assert answer.status in (429, 503)
+
+
+async def test_a_signal_that_is_refused_does_not_spoil_the_others(stage: Stage) -> None:
+    results = [
+        integration_service_pb2.SignalResult(error=status_pb2.Status(code=3, message="title: is bad")),
+        integration_service_pb2.SignalResult(alert_id="a1"),
+    ]
+    stage.services.play("IngestSignals", integration_service_pb2.IngestSignalsResponse(results=results))
+    answer = await stage.call("POST", ALERTMANAGER, BODIES[ALERTMANAGER], token=None)
+    assert (answer.status, answer.json) == (200, {"accepted": 1, "refused": ["title: is bad"]})
+    answer = await stage.call("POST", EVENTS, BODIES[EVENTS], token=None)
+    assert (answer.status, answer.error["message"]) == (400, "title: is bad")
+    answer = await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)
+    assert (answer.status, answer.json["errors"]) == (400, ["title: is bad"])
+
+
+async def test_routing_keys_that_are_none(stage: Stage) -> None:
+    for key in ("short", "k" * 33, "%C3%A4" * 32, "%00" * 32):
+        answer = await stage.call(
+            "POST", f"/api/alert/integrations/{key}/alertmanager", BODIES[ALERTMANAGER], token=None
+        )
+        assert answer.status == 401
+    assert stage.services.asked == []
+    stage.services.play("IngestSignals", Unauthenticated("no integration has this key"))
+    for path in (ALERTMANAGER, EVENTS):
+        assert (await stage.call("POST", path, BODIES[path], token=None)).status == 401
+    answer = await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)
+    assert (answer.status, answer.json["errors"]) == (400, ["no integration has this key"])
+    stage.services.play("IngestSignals", Invalid("signals: is wrong"))
+    assert (await stage.call("POST", ALERTMANAGER, BODIES[ALERTMANAGER], token=None)).status == 400
+
+
+async def test_the_plain_form(stage: Stage) -> None:
+    body = {"title": "disk", "severity": "CRITICAL", "labels": {"team": "db"}, "unknown": 1}
+    answer = await stage.call("POST", EVENTS, body, token=None)
+    assert (answer.status, answer.json["status"], answer.json["alert_id"]) == (202, "accepted", "a0")
+    key = answer.json["dedup_key"]
+    (signal,) = stage.services.last.signals
+    assert (signal.alert.dedup_key, signal.alert.severity) == (key, alert_pb2.Severity.CRITICAL)
+    body = {"action": "ACKNOWLEDGE", "dedup_key": key, "note": "mine"}
+    assert (await stage.call("POST", EVENTS, body, token=None)).status == 202
+    (signal,) = stage.services.last.signals
+    assert (signal.action, signal.note) == (Signal.ACKNOWLEDGE, "mine")
+    wrong = await stage.call("POST", EVENTS, {"action": "RESOLVE", "labels": []}, token=None)
+    assert (wrong.status, set(wrong.wrong)) == (400, {"dedup_key"})
+
+
+async def test_pagerduty(stage: Stage) -> None:
+    body = (DATA / "pagerduty_trigger.json").read_bytes()
+    answer = await stage.call("POST", PAGERDUTY, body, token=None)
+    assert answer.status == 202
+    key = json.loads(body)["dedup_key"]
+    assert answer.json == {"status": "success", "message": "Event processed", "dedup_key": key}
+    resolve = {"routing_key": KEY, "event_action": "resolve", "dedup_key": key, "payload": {}}
+    assert (await stage.call("POST", PAGERDUTY + "/", resolve, token=None)).status == 202
+    assert stage.services.last.signals[0].action == Signal.RESOLVE
+    wrong = await stage.call("POST", PAGERDUTY, {"event_action": "resolve"}, token=None)
+    assert (wrong.status, wrong.json["message"]) == (400, "Event object is invalid")
+    assert wrong.json["errors"] == ["'routing_key' is missing or blank", "'dedup_key' is missing or blank"]
+
+
+async def test_pagerdutys_other_answers(stage: Stage) -> None:
+    large = BODIES[PAGERDUTY] | {"client": "x" * 512 * 1024}
+    answer = await stage.call("POST", PAGERDUTY, large, token=None)
+    assert (answer.status, answer.json["message"]) == (413, "Event object is too large")
+    stage.services.play("IngestSignals", Exhausted("slow down"))
+    assert (await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)).status == 429
+    stage.services.play("IngestSignals", Unavailable("away"))
+    assert (await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)).status == 503

@@ -1,0 +1,267 @@
+"""Notify on real parts, with an escalation that stands outside: the words in which the stories are told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import psycopg
+
+from chassis.auth import Verifier, actor, mint, scopes_of
+from chassis.client import channel
+from chassis.clock import Clock
+from chassis.errors import DomainError
+from chassis.ids import uuid7
+from chassis.server import Server
+from cli.stack.nats import Nats
+from services.notify.channels.webhook import Webhooks
+from services.notify.main import Config, build
+from tests.fixtures.eventually import eventually
+from tests.fixtures.postgres import TestDatabase
+from tests.service.notify.receivers import Receiver
+from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, alert_service_pb2_grpc
+from tocsin.notify.v1 import (
+    contact_method_pb2,
+    contact_method_service_pb2,
+    contact_method_service_pb2_grpc,
+    events_pb2,
+    inbox_service_pb2,
+    inbox_service_pb2_grpc,
+    page_service_pb2,
+    page_service_pb2_grpc,
+    route_pb2,
+    route_service_pb2,
+    route_service_pb2_grpc,
+)
+from tocsin.options.v1 import options_pb2
+
+TOKEN_KEY, RECEIPT_KEY = "a token key for tests alone, long enough", "a receipt key for tests"
+WEBHOOK = contact_method_pb2.Channel.WEBHOOK
+IN_APP = contact_method_pb2.Channel.IN_APP
+EVENTS: dict[str, Any] = {
+    "notification.sent": events_pb2.NotificationSentEvent,
+    "notification.delivered": events_pb2.NotificationDeliveredEvent,
+    "notification.read": events_pb2.NotificationReadEvent,
+    "notification.acknowledged": events_pb2.NotificationAcknowledgedEvent,
+    "notification.failed": events_pb2.NotificationFailedEvent,
+    "notification.exhausted": events_pb2.NotificationExhaustedEvent,
+}
+
+
+@dataclass
+class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
+    """Stands in for escalation: who acknowledged what; `trouble` is raised instead while it is set."""
+
+    acknowledged: list[tuple[str, str]] = field(default_factory=list)
+    calls: int = 0
+    trouble: DomainError | None = None
+    address: str = ""
+
+    async def AcknowledgeAlert(
+        self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
+    ) -> alert_pb2.Alert:
+        """As the real one: acting for another needs the scope act-as."""
+        self.calls += 1
+        if self.trouble is not None:
+            raise self.trouble
+        self.acknowledged.append((request.alert_id, actor(request.actor)))
+        return alert_pb2.Alert(alert_id=request.alert_id)
+
+
+@asynccontextmanager
+async def escalating() -> AsyncIterator[Escalation]:
+    """An escalation on a free port, with the real scopes."""
+    escalation = Escalation()
+    services = alert_service_pb2.DESCRIPTOR.services_by_name.values()
+    server = Server(
+        listen="127.0.0.1:0",
+        verifier=Verifier(TOKEN_KEY),
+        scopes=scopes_of(services, options_pb2.scope),
+    )
+    alert_service_pb2_grpc.add_AlertServiceServicer_to_server(escalation, server.grpc)
+    await server.start()
+    escalation.address = server.address
+    try:
+        yield escalation
+    finally:
+        await server.drain(timedelta())
+
+
+class Replica:
+    """One running notify and stubs to it."""
+
+    def __init__(self, address: str, *, token: str) -> None:
+        self.address = address
+        self.channel = channel(address, token=token)
+        self.methods = contact_method_service_pb2_grpc.ContactMethodServiceStub(self.channel)
+        self.pages = page_service_pb2_grpc.PageServiceStub(self.channel)
+        self.routes = route_service_pb2_grpc.RouteServiceStub(self.channel)
+        self.inbox = inbox_service_pb2_grpc.InboxServiceStub(self.channel)
+
+
+class World:
+    """A database, a broker, an escalation, and as many replicas of notify as a story needs."""
+
+    def __init__(
+        self, database: TestDatabase, broker: Nats, escalation: Escalation, stack: AsyncExitStack
+    ) -> None:
+        self.database = database
+        self.broker = broker
+        self.escalation = escalation
+        self.clock = Clock()
+        self._stack = stack
+        self.replicas: list[Replica] = []
+
+    @property
+    def notify(self) -> Replica:
+        """The first replica."""
+        return self.replicas[0]
+
+    def config(self, **values: Any) -> Config:
+        """What a replica is told."""
+        defaults = {
+            "database_url": self.database.url("notify"),
+            "nats_url": self.broker.url("notify"),
+            "token_key": TOKEN_KEY,
+            "receipt_key": RECEIPT_KEY,
+            "escalation_address": self.escalation.address,
+            "public_url": "https://tocsin.example",
+            "webhook_allow": "127.0.0.0/8",
+        }
+        return Config(**{**defaults, **values})
+
+    async def start(self, *, webhooks: Webhooks | None = None, **values: Any) -> Replica:
+        """Starts a replica."""
+        running = build(self.config(**values), clock=self.clock, webhooks=webhooks)
+        service = await self._stack.enter_async_context(running)
+        replica = Replica(service.address, token=self.token("admin"))
+        self._stack.push_async_callback(replica.channel.close)
+        self.replicas.append(replica)
+        return replica
+
+    def token(self, *scopes: str) -> str:
+        """A token of somebody with these scopes."""
+        return mint(TOKEN_KEY, subject="tester", scopes=scopes)
+
+    async def anonymous(self) -> Replica:
+        """The first replica without a token."""
+        replica = Replica(self.notify.address, token="")
+        self._stack.push_async_callback(replica.channel.close)
+        return replica
+
+    async def webhook(
+        self, responder: str, receiver: Receiver, *, path: str = "", **values: Any
+    ) -> contact_method_pb2.ContactMethod:
+        """Gives a responder a webhook; the answer has its secret."""
+        method = contact_method_pb2.ContactMethod(
+            responder_id=responder, channel=WEBHOOK, address=receiver.url + path, **values
+        )
+        return await self.notify.methods.CreateContactMethod(
+            contact_method_service_pb2.CreateContactMethodRequest(contact_method=method)
+        )
+
+    async def page(self, *responders: str, replica: Replica | None = None, **values: Any) -> page_service_pb2.Page:
+        """Pages people for an alert; `values` are those of `a_page`."""
+        page = a_page(responders, **values)
+        await (replica or self.notify).pages.Page(page_service_pb2.PageRequest(pages=[page]))
+        return page
+
+    async def routes(self, page: page_service_pb2.Page, channel: Any = WEBHOOK) -> Sequence[route_pb2.RouteLog]:
+        """The route logs of a page by one channel, the newest first."""
+        found = await self.notify.routes.ListRoutes(
+            route_service_pb2.ListRoutesRequest(execution_id=page.execution.execution_id, channel=channel)
+        )
+        return found.routes
+
+    async def becomes(
+        self, page: page_service_pb2.Page, status: str, *, channel: Any = WEBHOOK, timeout: float = 5.0
+    ) -> route_pb2.RouteLog:
+        """The page's one route log by the channel, once it has the status."""
+        wanted = route_pb2.RouteLog.Status.Value(status)
+
+        async def reached() -> route_pb2.RouteLog | None:
+            (route,) = await self.routes(page, channel)
+            assert route.status == wanted, f"{route}"
+            return route
+
+        found = await eventually(reached, timeout)
+        assert found is not None
+        return found
+
+    async def receipt(
+        self, route_log_id: str, status: str, *, replica: Replica | None = None, **values: Any
+    ) -> route_pb2.RouteLog:
+        """Reports on a route log."""
+        request = route_service_pb2.RecordReceiptRequest(
+            route_log_id=route_log_id, status=route_pb2.RouteLog.Status.Value(status), **values
+        )
+        return await (replica or self.notify).routes.RecordReceipt(request)
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What the database has, read as the administrator."""
+        with psycopg.connect(self.database.admin, autocommit=True) as conn:
+            conn.execute("set search_path = notify")
+            cursor = conn.execute(query.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def events(self, *types: str) -> list[tuple[str, Any]]:
+        """The events written so far, as type and message, in order; those of the types when some are named."""
+        rows = self.sql("select type, data from outbox order by seq")
+        return [(kind, EVENTS[kind].FromString(data)) for kind, data in rows if not types or kind in types]
+
+
+def a_page(
+    responders: Sequence[str],
+    *,
+    alert_id: str = "",
+    execution_id: str = "",
+    severity: str = "CRITICAL",
+    title: str = "disk full",
+    version: int = 2,
+    level: int = 1,
+) -> page_service_pb2.Page:
+    """A page as escalation makes it."""
+    alert_id = alert_id or str(uuid7())
+    alert = alert_pb2.Alert(
+        alert_id=alert_id,
+        title=title,
+        severity=alert_pb2.Severity.Value.Value(severity),
+        state=alert_pb2.Alert.OPEN,
+        labels={"host": "db-1"},
+        version=version,
+        trigger_count=1,
+    )
+    alert.opened_at.GetCurrentTime()
+    execution = alert_pb2.EscalationExecution(
+        execution_id=execution_id or str(uuid7()),
+        alert_id=alert_id,
+        level=level,
+        reason=alert_pb2.EscalationExecution.INITIAL,
+        recipients=responders,
+    )
+    return page_service_pb2.Page(execution=execution, alert=alert)
+
+
+@asynccontextmanager
+async def world_on(database: TestDatabase, broker: Nats) -> AsyncIterator[World]:
+    """A world with one replica."""
+    async with AsyncExitStack() as stack:
+        escalation = await stack.enter_async_context(escalating())
+        world = World(database, broker, escalation, stack)
+        await world.start()
+        yield world
+
+
+async def first(stream: Any, count: int = 1, timeout: float = 5.0) -> list[inbox_service_pb2.WatchInboxResponse]:
+    """The next answers of a stream."""
+    async with asyncio.timeout(timeout):
+        return [await stream.read() for _ in range(count)]
+
+
+async def code_of(call: Any) -> grpc.StatusCode:
+    """The status with which a streaming call ends."""
+    found: grpc.StatusCode = await call.code()
+    return found

@@ -1,0 +1,165 @@
+"""`tocsin up` starts everything, keeps it up, stops it in order and goes on from its data."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nats
+import psycopg
+import pytest
+
+from cli.stack.child import exists
+from tests.fixtures.eventually import eventually
+from tests.fixtures.stack import Up, running
+
+SERVICES = ("roster", "escalation", "notify", "sla", "gateway")
+PARTS = (*SERVICES, "nats", "postgres")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A stack for the tests that leave it running."""
+    with running(tmp_path_factory.mktemp("up") / "data") as up:
+        yield up
+
+
+def call(up: Up, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    """One HTTP call with the administrator's token: status and JSON."""
+    state = up.state
+    where = urlsplit(state["gateway"])
+    connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=10)
+    try:
+        headers = {"authorization": f"Bearer {state['token']}", "content-type": "application/json"}
+        connection.request(
+            method, f"/api/alert{path}", json.dumps(body) if body is not None else None, headers
+        )
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def trigger(up: Up, title: str) -> str:
+    status, answer = call(up, "POST", "/alerts", {"title": title})
+    assert status == 200, answer
+    return str(answer["alert"]["alert_id"])
+
+
+def titles(up: Up) -> set[str]:
+    status, answer = call(up, "GET", "/alerts?page_size=1000")
+    assert status == 200, answer
+    return {alert["title"] for alert in answer["alerts"]}
+
+
+async def test_stack_json_names_everything_that_answers(shared: Up) -> None:
+    """Gateway, four gRPC addresses, NATS, Postgres and a token, for the owner's eyes alone."""
+    state = shared.state
+    assert {"gateway", "grpc", "nats", "postgres", "token"} <= state.keys()
+    assert sorted(state["grpc"]) == ["escalation", "notify", "roster", "sla"]
+    assert shared.path.stat().st_mode & 0o777 == 0o600
+    assert call(shared, "GET", "/alerts")[0] == 200
+    for address in state["grpc"].values():
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), timeout=1).close()
+    client = await nats.connect(state["nats"])
+    assert {"TOCSIN_ALERT", "TOCSIN_ROSTER"} <= {
+        stream.config.name for stream in await client.jetstream().streams_info()
+    }
+    await client.close()
+    with psycopg.connect(state["postgres"]) as conn:
+        superuser = conn.execute("select current_setting('is_superuser'), current_database()").fetchone()
+    assert superuser == ("on", "tocsin")
+
+
+async def test_every_process_of_it_serves_metrics(shared: Up) -> None:
+    for address in shared.state["metrics"].values():
+        where = urlsplit(address)
+        connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=5)
+        connection.request("GET", where.path)
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_a_second_up_on_the_same_data_is_refused(shared: Up) -> None:
+    second = Up(shared.data_dir)
+    assert second.process.wait(20) == 1
+    assert f"in use by another tocsin up (pid {shared.process.pid})" in second.said()
+    assert call(shared, "GET", "/alerts")[0] == 200
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = Up(tmp_path / "data", gateway=f"127.0.0.1:{port}")
+        assert up.process.wait(20) == 1
+    assert f"127.0.0.1:{port} is taken" in up.said()
+    assert not up.path.exists()
+
+
+@pytest.mark.parametrize("name", PARTS)
+async def test_a_killed_process_is_started_again_at_its_address(shared: Up, name: str) -> None:
+    before = shared.state
+    os.kill(before["pids"][name], signal.SIGKILL)
+    await eventually(lambda: shared.state["pids"][name] != before["pids"][name], timeout=20)
+    alert_id = ""
+
+    def answers() -> bool:
+        nonlocal alert_id
+        try:
+            alert_id = trigger(shared, f"after the end of {name}")
+        except (AssertionError, OSError, http.client.HTTPException, ValueError):
+            return False
+        return True
+
+    await eventually(answers, timeout=30)
+    assert call(shared, "GET", f"/alerts/{alert_id}")[0] == 200
+    assert {key: shared.state[key] for key in ("gateway", "grpc", "nats")} == {
+        key: before[key] for key in ("gateway", "grpc", "nats")
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_in_order_and_the_next_up_goes_on_from_its_data(tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path / "data") as first:
+        trigger(first, "kept")
+        pids = first.state["pids"]
+        assert first.stop(number) == 0
+    assert not any(exists(pid) for pid in pids.values())
+    assert not first.path.exists()
+    with running(tmp_path / "data") as second:
+        assert titles(second) == {"kept"}
+
+
+def test_nothing_survives_a_killed_supervisor_and_the_next_up_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as first:
+        trigger(first, "kept")
+        pids = first.state["pids"]
+        first.process.kill()
+        first.process.wait()
+    with running(tmp_path / "data") as second:
+        assert titles(second) == {"kept"}
+        assert not any(exists(pid) for pid in pids.values())
+
+
+def test_an_ephemeral_stack_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--ephemeral") as up:
+        trigger(up, "gone")
+        assert up.stop() == 0
+    assert not up.data_dir.exists()
+
+
+def test_is_stopped_while_it_starts(tmp_path: Path) -> None:
+    up = Up(tmp_path / "data")
+    deadline = time.monotonic() + 30
+    while "is ready" not in up.said():
+        assert time.monotonic() < deadline, up.said()
+        time.sleep(0.01)
+    assert up.stop() == 0
+    assert not up.path.exists()

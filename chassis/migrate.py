@@ -95,8 +95,9 @@ def online() -> None:
     In Alembic's offline mode it renders them as SQL instead, for the linter.
     """
     conn = context.config.attributes.get("connection")
-    context.configure(
-        connection=conn, dialect_name=None if conn else "postgresql", literal_binds=True, transaction_per_migration=True
-    )
+    if conn is None:
+        context.configure(dialect_name="postgresql", literal_binds=True, transaction_per_migration=True)
+    else:
+        context.configure(connection=conn, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()

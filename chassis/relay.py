@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString, TypeVar
 
@@ -22,13 +22,6 @@ TOUCH = timedelta(milliseconds=500)
 """The longest that a leader leaves its session alone; after four times as long Postgres ends it, and its lock."""
 GATHER, TURN, INSPECT = 0.004, 1.0, 5.0
 """Seconds: between two turns of a busy leader, of one turn, and between two looks at the broker's stream."""
-QUICK_TO_NOTICE = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "tcp_user_timeout": 5000,
-}
-
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])
 _refilled = Counter("tocsin_relay_refilled_total", "Events that the broker had lost.", ["stream"])
@@ -40,15 +33,17 @@ select pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema())),
     set_config('statement_timeout', '0', false),
     set_config('synchronous_commit', 'off', false)  -- a mark that is lost means publishing twice"""
 _CLAIM: LiteralString = """
-select seq, id::text, type, subject, data, at at time zone 'UTC' as at, trace_parent from outbox
+select seq, id::text, type, subject, data, at at time zone 'UTC' as at, trace_parent,
+    id::text || coalesce('.' || stream_seq, '') as message_id from outbox
 where published_at is null and seq <> all (%b::bigint[]) order by seq limit %b"""
 _MARK: LiteralString = """
 update outbox set published_at = now(), stream_seq = done.stream_seq
 from unnest(%b::bigint[], %b::bigint[]) done (seq, stream_seq)
 where outbox.seq = done.seq and at between %b and %b and published_at is null"""
 _LOST: LiteralString = """
-update outbox set published_at = null, stream_seq = null
-where stream_seq > %b or stream_seq = any (%b::bigint[])"""
+update outbox set published_at = null, stream_seq = case when stream_seq <= %(last_seq)s then stream_seq end
+where published_at is not null and (stream_seq > %(last_seq)s or stream_seq = any (%(removed)s::bigint[])
+    or stream_seq < %(first_seq)s and at > now() - interval '6 days')"""
 
 Result = TypeVar("Result")
 
@@ -62,6 +57,7 @@ class _Row:
     data: bytes
     at: datetime
     trace_parent: str
+    message_id: str
 
 
 class Relay:
@@ -96,7 +92,15 @@ class Relay:
 
     async def run(self) -> None:
         """Relays for ever, or stands by; only cancellation ends it."""
-        await self._loop.run()
+        try:
+            await self._loop.run()
+        finally:
+            await self._step_down()
+
+    async def _step_down(self) -> None:
+        conn, self._conn, self._leading = self._conn, None, False
+        if conn is not None:
+            await conn.close()
 
     async def _turn(self) -> timedelta | None:
         try:
@@ -113,9 +117,7 @@ class Relay:
                 )
             return await self._lead(self._conn)
         except BaseException:
-            conn, self._conn, self._leading = self._conn, None, False
-            if conn is not None:
-                await conn.close()
+            await self._step_down()
             raise
 
     async def _lead(self, conn: psycopg.AsyncConnection) -> timedelta | None:
@@ -153,7 +155,7 @@ class Relay:
         if self._trusted and connections == self._connections and now - self._inspected_at < INSPECT:
             return
         state = await self._touching(conn, asyncio.create_task(self._bus.stream_state(self._stream)))
-        lost = (await conn.execute(_LOST, (state.last_seq, state.removed))).rowcount
+        lost = (await conn.execute(_LOST, asdict(state))).rowcount
         if lost:
             _refilled.labels(self._stream).inc(lost)
             _log.error("broker_lost_events", stream=self._stream, reason="STREAM_BEHIND", lost=lost)
@@ -220,6 +222,6 @@ class Relay:
                 lines.append(f"traceparent: {encode(row.trace_parent)}")
             if self._last_id:
                 lines.append(f"Nats-Expected-Last-Msg-Id: {self._last_id}")
-            self._last_id = row.id
-            messages.append(Message(row.id, row.type, lines, row.data))
+            self._last_id = row.message_id
+            messages.append(Message(row.message_id, row.type, lines, row.data))
         return messages

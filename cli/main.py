@@ -2,7 +2,10 @@
 
 import typer
 
+from cli.demo.command import demo
+from cli.health import health
 from cli.migrate import migrate
+from cli.secrets import secrets
 from cli.tokens import token
 from cli.up import up
 
@@ -13,5 +16,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, migrate, token):
+for command in (up, demo, token, migrate, secrets, health):
     app.command()(command)

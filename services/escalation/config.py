@@ -4,7 +4,11 @@ from chassis.config import StoringSettings
 
 
 class Config(StoringSettings):
-    """What every storing service is told, and where its peers answer, as `host:port`."""
+    """What every storing service is told, and where its peers answer, as `host:port`.
+
+    A replica without `engine` takes no steps and sends no pages: it leaves them to the others.
+    """
 
     roster_address: str
     notify_address: str
+    engine: bool = True

@@ -106,7 +106,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         IngestingIntegrationApi(db, rules, wakeups, clock, triggers=triggers, verbs=verbs), server.grpc
     )
 
-    upkeep = DueLoop("upkeep", lambda: outbox.maintain(db, now=clock.now()), poll=UPKEEP)
+    async def keep() -> None:
+        await outbox.maintain(db, now=clock.now())
+
+    upkeep = DueLoop("upkeep", keep, poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
     async with running(
         server=server,
@@ -114,6 +117,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             db.open,
             lambda: clock.sync(db),
             rules.refresh,
+            keep,
             bus.connect,
             lambda: bus.ensure_stream(STREAM, [SUBJECTS]),
         ],
@@ -121,9 +125,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             wakeups.run,
             rules.run,
             relay.run,
-            engine.run,
-            pager.run,
-            announcer.run,
+            *([engine.run, pager.run, announcer.run] if config.engine else []),
             upkeep.run,
             timekeeper.run,
         ],

@@ -54,10 +54,10 @@ class Incoming:
         """The `authorization` header as it came."""
         return self.request.headers.get("authorization")
 
-    def metadata(self) -> list[tuple[str, str]]:
-        """What goes on to the backend: the caller's credential, the trace and the request's id."""
+    def metadata(self, *, credential: bool = True) -> list[tuple[str, str]]:
+        """What goes on to the backend: the trace, the request's id and, unless told not to, the caller's credential."""
         passed = [("traceparent", telemetry.trace_parent()), ("x-request-id", self.request_id)]
-        if (authorization := self.authorization) is not None:
+        if credential and (authorization := self.authorization) is not None:
             passed.append(("authorization", authorization))
         return passed
 
@@ -125,6 +125,8 @@ class Door:
         except ClientDisconnect:
             return
         response.headers["x-request-id"] = request_id
+        if response.status_code >= 400 and "expect" in request.headers:
+            response.headers["connection"] = "close"  # the caller may still wait to send the body
         method = request.method if request.method in METHODS else "OTHER"
         REQUESTS.labels(method, route, response.status_code).observe(time.perf_counter() - started)
         await response(scope, receive, send)

@@ -73,7 +73,9 @@ class Receipts:
         message, wrong = self._record.reader.begin(incoming, value)
         wrong.check()
         message.link_token = token
-        return await self._record.answer(message, incoming, incoming.timeout() or DEADLINE)
+        return await self._record.answer(
+            message, timeout=incoming.timeout() or DEADLINE, metadata=incoming.metadata(credential=False)
+        )
 
 
 def _link_token(incoming: Incoming) -> str | None:

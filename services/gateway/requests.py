@@ -24,7 +24,7 @@ DEEPEST = 64
 def parse(body: bytes) -> Any:
     """The JSON value of a body; raises Invalid when it is none."""
     try:
-        value = json.loads(body.decode(), parse_constant=_no_number)
+        value = _decode(body.decode())
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8", reason="NOT_JSON") from None
     except RecursionError:
@@ -38,6 +38,9 @@ def parse(body: bytes) -> Any:
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON number")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number).decode
 
 
 def _shallow(value: object) -> bool:

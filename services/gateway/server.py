@@ -73,7 +73,9 @@ class HttpServer:
 
     def __init__(self, *, listen: str, app: ASGIApp, grace: timedelta = timedelta(seconds=5)) -> None:
         host, _, port = listen.rpartition(":")
-        self._socket = socket.create_server((host.strip("[]") or "127.0.0.1", int(port)), backlog=1024)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        place = (host.strip("[]") or "127.0.0.1", int(port))
+        self._socket = socket.create_server(place, family=family, backlog=1024)
         self._server = _Server(
             uvicorn.Config(
                 app,

@@ -29,12 +29,13 @@ class UnaryEndpoint:
         """The answer over HTTP; raises what went wrong."""
         self._verifier.admit(incoming.authorization, self._scope)
         timeout = incoming.timeout() or DEADLINE
-        return await self.answer(await self.reader.read(incoming), incoming, timeout)
+        message = await self.reader.read(incoming)
+        return await self.answer(message, timeout=timeout, metadata=incoming.metadata())
 
-    async def answer(self, message: object, incoming: Incoming, timeout: float) -> Response:
+    async def answer(self, message: object, *, timeout: float, metadata: list[tuple[str, str]]) -> Response:
         """Calls within `timeout` seconds and prints the answer."""
         try:
-            answer = await self._call(message, timeout=timeout, metadata=incoming.metadata())
+            answer = await self._call(message, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise failures.from_call(error) from None
         return Response(encoded(self._print(answer)), media_type="application/json")

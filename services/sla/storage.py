@@ -82,7 +82,7 @@ def _seconds_to(column: ColumnElement[datetime | None]) -> ColumnElement[float]:
     return cast(extract("epoch", column - facts.c.opened_at), Float)
 
 
-def _statistics(name: str, column: ColumnElement[datetime | None]) -> list[ColumnElement[object]]:
+def _statistics(name: str, column: ColumnElement[datetime | None]) -> list[ColumnElement[Any]]:
     """Mean and percentiles of the time to a column, over the alerts that have it."""
     seconds, known = _seconds_to(column), facts.c.opened & column.is_not(None)
     shares = func.percentile_cont(bindparam(None, SHARES, ARRAY(Float))).within_group(seconds)
@@ -92,7 +92,7 @@ def _statistics(name: str, column: ColumnElement[datetime | None]) -> list[Colum
     ]
 
 
-_FIGURES: list[ColumnElement[object]] = [
+_FIGURES: list[ColumnElement[Any]] = [
     func.count().filter(facts.c.opened).label("total_alerts"),
     func.count().filter(facts.c.opened, facts.c.acked_at.is_not(None)).label("acked_alerts"),
     func.count().filter(facts.c.opened, facts.c.closed_at.is_not(None)).label("closed_alerts"),

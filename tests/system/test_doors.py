@@ -131,12 +131,8 @@ async def test_the_readme_can_be_followed_word_for_word(world: World, tmp_path: 
     text = (
         (ROOT / "README.md").read_text().split("## Quick start", 1)[1].split("## With Docker Compose", 1)[0]
     )
-    text = text.replace("http://127.0.0.1:8080", world.stack["gateway"]).replace(
-        '"ada"', f'"{world.own("ada")}"'
-    )
-    text = text.replace("responder_id=ada", f"responder_id={world.own('ada')}").replace(
-        "db-1/disk", world.own("disk")
-    )
+    text = text.replace("http://127.0.0.1:8080", world.stack["gateway"])
+    text = re.sub(r"\bada\b", world.own("ada"), text).replace("db-1/disk", world.own("disk"))
     blocks = re.findall(r"```(sh|python)\n(.*?)```", text, re.DOTALL)
     script = ["set -euo pipefail"]
     for number, (language, block) in enumerate(blocks):

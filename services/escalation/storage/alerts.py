@@ -19,7 +19,7 @@ from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
 
-_OPEN: LiteralString = f"""
+OPEN: LiteralString = f"""
 with input as materialized (
     select * from json_to_recordset(%s) as input (
         alert_id uuid, dedup_key text, title text, description text, severity text, source text, labels jsonb,
@@ -77,12 +77,12 @@ async def open_now(conn: RawConnection, new: Sequence[New]) -> set[UUID]:
 
     One statement, a transaction of its own on an autocommit connection. Answers which were opened.
     """
-    return {row[0] for row in await (await conn.execute(_OPEN, (_rows(new),))).fetchall()}
+    return {row[0] for row in await (await conn.execute(OPEN, (_rows(new),))).fetchall()}
 
 
 async def open_within(conn: AsyncConnection, new: Sequence[New]) -> set[UUID]:
     """The same within the caller's transaction."""
-    return {row[0] for row in await conn.exec_driver_sql(_OPEN, (_rows(new),))} if new else set()
+    return {row[0] for row in await conn.exec_driver_sql(OPEN, (_rows(new),))} if new else set()
 
 
 def _rows(new: Sequence[New]) -> str:

@@ -12,7 +12,7 @@ from psycopg.rows import tuple_row
 from sqlalchemy import bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import Uuid
+from sqlalchemy.types import Text, Uuid
 
 from services.escalation.domain.alert import Alert
 from services.escalation.domain.timer import Kind, Reason, Timer
@@ -51,7 +51,7 @@ _HUSH = text(
 
 _USE_UP = text(
     "delete from timers using unnest(:ids, :kinds) used (id, what) where alert_id = id and kind = what"
-).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("kinds", type_=ARRAY(Text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ async def use_up(conn: AsyncConnection, used: Sequence[Timer]) -> None:
     """Deletes timers that have been decided and lead to nothing more."""
     if used:
         await conn.execute(
-            _USE_UP, {"ids": [timer.alert_id for timer in used], "kinds": [timer.kind for timer in used]}
+            _USE_UP,
+            {"ids": [timer.alert_id for timer in used], "kinds": [timer.kind.value for timer in used]},
         )
 
 

@@ -60,7 +60,7 @@ class Ingest:
         return _taken(results)
 
     async def _call(self, incoming: Incoming, request: Any) -> Any:
-        metadata = [(name, value) for name, value in incoming.metadata() if name != "authorization"]
+        metadata = incoming.metadata(credential=False)
         try:
             return await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=metadata)
         except grpc.aio.AioRpcError as error:

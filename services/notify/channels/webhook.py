@@ -53,8 +53,10 @@ class Webhooks:
         now: Callable[[], datetime],
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
+        deadline: timedelta = DEADLINE,
     ) -> None:
         """`lookup` has the parameters host, port and family and answers as socket.getaddrinfo."""
+        self._deadline = deadline.total_seconds()
         self._networks = networks
         self._now = now
         self._lookup = lookup or _getaddrinfo
@@ -75,7 +77,7 @@ class Webhooks:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=DEADLINE.total_seconds()),
+            timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
             trust_env=False,
             max_headers=100,
@@ -89,15 +91,15 @@ class Webhooks:
         self._names.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, message: Message) -> Answer:
-        """One attempt, over within 10 s; never raises but when cancelled."""
+        """One attempt, over within the deadline of 10 s; never raises but when cancelled."""
         key = secret_key(message.secret)
         if key is None:
             return Rejected("the contact method has no secret to sign with")
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
+            async with asyncio.timeout(self._deadline):
                 return await self._post(message, signed(message, key, self._now()))
         except TimeoutError:
-            return Retry(f"no answer within {DEADLINE.total_seconds():g} s", silent=True)
+            return Retry(f"no answer within {self._deadline:g} s", silent=True)
         except aiohttp.InvalidURL:
             return Rejected("the address is not a URL")
         except aiohttp.ClientSSLError as error:

@@ -1,34 +1,44 @@
-"""The relay loses nothing, keeps the order and survives the loss of its broker, its session and itself."""
+"""The relay loses nothing and keeps the order, with many writers, without its broker, and against itself."""
 
 import asyncio
+import time
 
-from chassis.bus import Bus
+from sqlalchemy import text
+
+from chassis.bus import Bus, Message
 from chassis.db import Database
-from chassis.relay import Relay
+from cli.stack.nats import Nats
 from tests.fixtures.eventually import eventually
-from tests.service.chassis.conftest import STREAM, Heard, ring, running, unpublished
-
-
-def relay_of(db: Database, bus: Bus) -> Relay:
-    return Relay(db, bus, stream=STREAM, source="/tocsin/bell")
+from tests.service.chassis.actor import STREAM, relay_of
+from tests.service.chassis.conftest import Heard, all_published, back, ring, running, unpublished
 
 
 async def test_an_event_arrives_as_a_cloud_event(db: Database, bus: Bus) -> None:
-    relay, heard = relay_of(db, bus), Heard(bus)
-    [event_id] = await ring(db, 'Big "Ben" 100%', [1])
-    async with running(relay.run(), heard.run()):
+    heard = Heard(bus)
+    [event_id] = await ring(db, 'Big "Ben" 100% ☎', [1])
+    async with running(relay_of(db, bus).run(), heard.run()):
         await eventually(lambda: heard.events)
     [event] = heard.events
     assert (event.id, event.type, event.subject, event.data) == (
         event_id,
         "bell.rung",
-        'Big "Ben" 100%',
+        'Big "Ben" 100% ☎',
         b"1",
     )
-    assert event.headers["Nats-Msg-Id"] == event.headers["ce-id"] == str(event_id)
+    headers = dict(event.headers)
+    assert headers.pop("ce-time").endswith("Z")
+    assert headers == {
+        "Nats-Msg-Id": str(event_id),
+        "ce-specversion": "1.0",
+        "ce-id": str(event_id),
+        "ce-source": "/tocsin/bell",
+        "ce-type": "bell.rung",
+        "ce-subject": 'Big "Ben" 100% ☎',
+        "ce-datacontenttype": "application/protobuf",
+    }
 
 
-async def test_sixteen_writers_lose_nothing_and_keep_each_bells_order(db: Database, bus: Bus) -> None:
+async def test_sixteen_writers_lose_nothing_and_each_bell_keeps_its_order(db: Database, bus: Bus) -> None:
     relay, heard = relay_of(db, bus), Heard(bus)
 
     async def writer(bell: str) -> None:
@@ -38,7 +48,88 @@ async def test_sixteen_writers_lose_nothing_and_keep_each_bells_order(db: Databa
 
     async with running(relay.run(), heard.run()):
         await asyncio.gather(*(writer(f"bell-{n}") for n in range(16)))
-        await eventually(lambda: len(heard.events) >= 16 * 60)
+        await eventually(lambda: len(heard.events) >= 16 * 60, 20)
     for n in range(16):
         assert heard.numbers(f"bell-{n}") == list(range(60))
     assert await unpublished(db) == 0
+
+
+async def test_what_commits_late_is_published_too(db: Database, bus: Bus) -> None:
+    heard = Heard(bus)
+    async with running(relay_of(db, bus).run(), heard.run()), db.begin() as slow:
+        await slow.execute(
+            text(
+                "insert into outbox (id, type, subject, data, at) values (uuidv7(), 'bell.rung', 'slow', '1', now())"
+            )
+        )
+        await ring(db, "quick", range(10))
+        await eventually(lambda: heard.numbers("quick") == list(range(10)))
+        await slow.commit()
+        await eventually(lambda: heard.numbers("slow") == [1])
+
+
+async def test_a_wake_publishes_at_once(db: Database, bus: Bus) -> None:
+    relay, heard = relay_of(db, bus), Heard(bus)
+    async with running(relay.run(), heard.run()):
+        await ring(db, "first", [0])
+        await eventually(lambda: heard.events)
+        took = []
+        for number in range(5):
+            await ring(db, "bell", [number])
+            began = time.monotonic()
+            relay.wake()
+            await eventually(lambda: len(heard.numbers("bell")) > number)  # noqa: B023  # awaited here
+            took.append(time.monotonic() - began)
+    assert sorted(took)[2] < 0.2, "a poll takes 500 ms"
+
+
+async def test_the_outbox_holds_while_the_broker_is_away(db: Database, bus: Bus, broker: Nats) -> None:
+    relay, heard = relay_of(db, bus), Heard(bus)
+    async with running(relay.run(), heard.run()):
+        await ring(db, "bell", range(10))
+        await eventually(lambda: len(heard.events) == 10)
+        broker.child.kill()
+        for number in range(10, 40):
+            await ring(db, "bell", [number])
+            relay.wake()
+        assert await unpublished(db) == 30
+        await back(broker)
+        await eventually(lambda: heard.numbers("bell") == list(range(40)), 10)
+
+
+async def test_a_message_that_fails_in_the_middle_is_overtaken_by_none(db: Database, bus: Bus) -> None:
+    heard = Heard(bus)
+    await ring(db, "bell", range(3))
+    await ring(db, "bell", [3], kind="nowhere.rung")
+    await ring(db, "bell", range(4, 7))
+    async with running(relay_of(db, bus).run(), heard.run()):
+        await eventually(lambda: len(heard.events) >= 3)
+        assert heard.numbers("bell") == [0, 1, 2]
+        assert await unpublished(db) == 4
+        await bus.ensure_stream(STREAM, ["bell.>", "nowhere.>"])
+        await all_published(db)
+        await eventually(lambda: heard.numbers("bell") == [0, 1, 2, 4, 5, 6])
+    last = await bus.stream_state(STREAM)
+    assert last.last_seq == 7, "nothing is there twice"
+
+
+async def test_of_a_window_only_what_is_acknowledged_from_the_front_counts(bus: Bus) -> None:
+    def message(name: str, after: str) -> Message:
+        return Message(name, "bell.rung", [f"Nats-Expected-Last-Msg-Id: {after}"] if after else [], b"")
+
+    assert await bus.publish([message("a", ""), message("b", "a"), message("c", "b")]) == [1, 2, 3]
+    assert await bus.publish([message("d", "c"), message("f", "e"), message("g", "f")]) == [4]
+    assert await bus.publish([message("d", ""), message("e", "d")]) == [4, 5]
+
+
+async def test_a_session_that_is_ended_comes_back(db: Database, bus: Bus) -> None:
+    relay, heard = relay_of(db, bus), Heard(bus)
+    async with running(relay.run(), heard.run()):
+        for round_ in range(3):
+            await ring(db, "bell", [round_])
+            await eventually(lambda: heard.numbers("bell") == list(range(round_ + 1)))  # noqa: B023
+            async with db.connect() as conn:
+                query = (
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'relay$'"
+                )
+                assert (await conn.execute(text(query))).scalars().all() == [True]

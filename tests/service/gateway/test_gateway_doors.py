@@ -1,6 +1,7 @@
 """The intake: what other tools send becomes signals in one call, and they hear what they understand."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,50 @@ async def test_pagerdutys_other_answers(stage: Stage) -> None:
     assert (await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)).status == 429
     stage.services.play("IngestSignals", Unavailable("away"))
     assert (await stage.call("POST", PAGERDUTY, BODIES[PAGERDUTY], token=None)).status == 503
+
+
+def mutated(body: Any, chance: random.Random) -> Any:
+    """The body with some parts left out, doubled or replaced by what nobody expects."""
+    roll = chance.random()
+    if roll < 0.08:
+        return chance.choice(ODD)
+    if isinstance(body, dict):
+        kept = {key: mutated(value, chance) for key, value in body.items() if chance.random() > 0.06}
+        return kept | ({chance.choice(ODD_KEYS): chance.choice(ODD)} if roll > 0.9 else {})
+    if isinstance(body, list):
+        return [mutated(value, chance) for value in body] * chance.choice([1, 1, 1, 2])
+    return body
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1e300,
+    10**30,
+    "",
+    " ",
+    "\0",
+    "\ud800",
+    "x" * 70_000,
+    [],
+    {},
+    [[]],
+    {"": {"": []}},
+]
+ODD_KEYS = ["", "\0", "labels", "\ud800", "x" * 300]
+
+
+@pytest.mark.parametrize("path", [ALERTMANAGER, EVENTS, PAGERDUTY])
+async def test_no_body_gives_a_500(stage: Stage, path: str) -> None:
+    """The same bodies in every run: what fails, fails again."""
+    chance = random.Random(path)
+    for _ in range(150):
+        sent = json.dumps(mutated(BODIES[path], chance)).encode()
+        if chance.random() < 0.2:
+            at = chance.randrange(len(sent) + 1)
+            sent = sent[:at] + bytes([chance.randrange(256)]) + sent[at + 1 :]
+        answer = await stage.call("POST", path, sent, token=None)
+        assert answer.status in (200, 202, 400), (answer.status, sent[:500])
+        assert answer.json

@@ -96,3 +96,11 @@ async def test_many_at_once(stage: Stage) -> None:
         calls = [group.create_task(stage.api("POST", "/alerts", {"title": f"t{i}"})) for i in range(300)]
     assert {call.result().status for call in calls} == {200}
     assert {asked.request.title for asked in stage.services.asked} == {f"t{i}" for i in range(300)}
+
+
+async def test_a_caller_who_waits_to_send_a_body_that_is_refused(stage: Stage) -> None:
+    """Without the body the connection cannot go on, so it is closed."""
+    head = b"POST /api/alert/alerts HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    answer = await raw(stage, head)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" in answer

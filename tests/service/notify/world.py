@@ -74,7 +74,7 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
 @asynccontextmanager
 async def escalating() -> AsyncIterator[Escalation]:
     """An escalation on a free port, with the real scopes."""
-    escalation = Escalation()
+    escalation = Escalation()  # type: ignore[abstract]  # the other verbs are not called
     services = alert_service_pb2.DESCRIPTOR.services_by_name.values()
     server = Server(
         listen="127.0.0.1:0",
@@ -112,8 +112,9 @@ class World:
         self.broker = broker
         self.escalation = escalation
         self.clock = Clock()
-        self._stack = stack
         self.replicas: list[Replica] = []
+        self._stack = stack
+        self._running: list[AsyncExitStack] = []
 
     @property
     def notify(self) -> Replica:
@@ -135,12 +136,20 @@ class World:
 
     async def start(self, *, webhooks: Webhooks | None = None, **values: Any) -> Replica:
         """Starts a replica."""
+        own = await self._stack.enter_async_context(AsyncExitStack())
         running = build(self.config(**values), clock=self.clock, webhooks=webhooks)
-        service = await self._stack.enter_async_context(running)
+        service = await own.enter_async_context(running)
         replica = Replica(service.address, token=self.token("admin"))
-        self._stack.push_async_callback(replica.channel.close)
+        own.push_async_callback(replica.channel.close)
         self.replicas.append(replica)
+        self._running.append(own)
         return replica
+
+    async def stop(self) -> None:
+        """Stops every replica."""
+        while self._running:
+            await self._running.pop().aclose()
+        self.replicas.clear()
 
     def token(self, *scopes: str) -> str:
         """A token of somebody with these scopes."""
@@ -163,13 +172,17 @@ class World:
             contact_method_service_pb2.CreateContactMethodRequest(contact_method=method)
         )
 
-    async def page(self, *responders: str, replica: Replica | None = None, **values: Any) -> page_service_pb2.Page:
+    async def page(
+        self, *responders: str, replica: Replica | None = None, **values: Any
+    ) -> page_service_pb2.Page:
         """Pages people for an alert; `values` are those of `a_page`."""
         page = a_page(responders, **values)
         await (replica or self.notify).pages.Page(page_service_pb2.PageRequest(pages=[page]))
         return page
 
-    async def routes(self, page: page_service_pb2.Page, channel: Any = WEBHOOK) -> Sequence[route_pb2.RouteLog]:
+    async def routes(
+        self, page: page_service_pb2.Page, channel: Any = WEBHOOK
+    ) -> Sequence[route_pb2.RouteLog]:
         """The route logs of a page by one channel, the newest first."""
         found = await self.notify.routes.ListRoutes(
             route_service_pb2.ListRoutesRequest(execution_id=page.execution.execution_id, channel=channel)
@@ -255,7 +268,9 @@ async def world_on(database: TestDatabase, broker: Nats) -> AsyncIterator[World]
         yield world
 
 
-async def first(stream: Any, count: int = 1, timeout: float = 5.0) -> list[inbox_service_pb2.WatchInboxResponse]:
+async def first(
+    stream: Any, count: int = 1, timeout: float = 5.0
+) -> list[inbox_service_pb2.WatchInboxResponse]:
     """The next answers of a stream."""
     async with asyncio.timeout(timeout):
         return [await stream.read() for _ in range(count)]

@@ -1,0 +1,353 @@
+"""An escalation service to talk to, with stand-ins for roster and notify: alerts, time, pages and events."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import grpc
+import nats
+import psycopg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from chassis.auth import Verifier, mint
+from chassis.client import channel
+from chassis.clock import Clock
+from chassis.errors import Invalid, Unavailable
+from chassis.server import Context, Server
+from cli.stack.nats import Nats
+from cli.stack.ports import Ports
+from services.escalation.config import Config
+from services.escalation.main import build
+from tests.fixtures.eventually import eventually
+from tests.fixtures.postgres import TestDatabase
+from tocsin.escalation.v1 import (
+    alert_pb2,
+    alert_service_pb2,
+    alert_service_pb2_grpc,
+    events_pb2,
+    integration_service_pb2_grpc,
+    noise_service_pb2_grpc,
+    policy_pb2,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+)
+from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
+from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
+
+KEY = "a key for tests alone, long enough"
+EVERYTHING = ("alerts:read", "alerts:write", "policies:read", "policies:write")
+EVENTS: dict[str, Any] = {
+    "alert.opened": events_pb2.AlertOpenedEvent,
+    "alert.repeated": events_pb2.AlertRepeatedEvent,
+    "alert.suppressed": events_pb2.AlertSuppressedEvent,
+    "alert.noise_suppressed": events_pb2.AlertNoiseSuppressedEvent,
+    "alert.acknowledged": events_pb2.AlertAcknowledgedEvent,
+    "alert.reopened": events_pb2.AlertReopenedEvent,
+    "alert.snoozed": events_pb2.AlertSnoozedEvent,
+    "alert.reassigned": events_pb2.AlertReassignedEvent,
+    "alert.escalated": events_pb2.AlertEscalatedEvent,
+    "alert.escalation_exhausted": events_pb2.AlertEscalationExhaustedEvent,
+    "alert.closed": events_pb2.AlertClosedEvent,
+}
+
+
+class Peer:
+    """A service that escalation calls; it can go away, and come back at the same address."""
+
+    def __init__(self, scopes: dict[str, str]) -> None:
+        self.address = f"127.0.0.1:{Ports().take()}"
+        self._scopes = scopes
+        self._server: Server | None = None
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers what it answers."""
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        """Answers from now on."""
+        self._server = Server(listen=self.address, verifier=Verifier(KEY), scopes=self._scopes)
+        self.add_to(self._server.grpc)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Is away from now on."""
+        if self._server is not None:
+            await self._server.drain(timedelta())
+            self._server = None
+
+
+class RosterPeer(Peer, on_call_service_pb2_grpc.OnCallServiceServicer):
+    """Says that people are on call: `on_call` by target; a responder's own target needs no saying."""
+
+    def __init__(self) -> None:
+        super().__init__({"/tocsin.roster.v1.OnCallService/ResolveTargets": "roster:read"})
+        self.on_call: dict[str, list[str]] = {}
+        self.asked: list[list[str]] = []
+        self.silent = False
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers what it answers."""
+        on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(self, server)
+
+    async def ResolveTarget(
+        self, request: on_call_service_pb2.ResolveTargetRequest, context: Context
+    ) -> on_call_service_pb2.ResolveTargetResponse:
+        raise AssertionError("escalation asks for many targets at once")
+
+    async def ResolveTargets(
+        self, request: on_call_service_pb2.ResolveTargetsRequest, context: Context
+    ) -> on_call_service_pb2.ResolveTargetsResponse:
+        self.asked.append(list(request.targets))
+        if self.silent:
+            await asyncio.Event().wait()
+        return on_call_service_pb2.ResolveTargetsResponse(results=map(self._resolve, request.targets))
+
+    def _resolve(self, target: str) -> on_call_service_pb2.ResolvedTarget:
+        kind, _, name = target.partition("://")
+        people = [name] if kind == "responder" else self.on_call.get(target, [])
+        responders = [on_call_service_pb2.OnCallResponder(responder_id=person) for person in people]
+        return on_call_service_pb2.ResolvedTarget(target=target, responders=responders)
+
+
+class NotifyPeer(Peer, page_service_pb2_grpc.PageServiceServicer):
+    """Accepts pages: `pages` in the order of their first acceptance, `calls` counts what came."""
+
+    def __init__(self) -> None:
+        super().__init__({"/tocsin.notify.v1.PageService/Page": "service"})
+        self.pages: dict[str, page_service_pb2.Page] = {}
+        self.calls: list[list[str]] = []
+        self.refuses: set[str] = set()
+        self.failing = False
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers what it answers."""
+        page_service_pb2_grpc.add_PageServiceServicer_to_server(self, server)
+
+    async def Page(
+        self, request: page_service_pb2.PageRequest, context: Context
+    ) -> page_service_pb2.PageResponse:
+        self.calls.append([page.execution.execution_id for page in request.pages])
+        if self.failing:
+            raise Unavailable("the test says so")
+        if any(page.alert.title in self.refuses for page in request.pages):
+            raise Invalid("the test says so")
+        for page in request.pages:
+            self.pages.setdefault(page.execution.execution_id, page)
+        return page_service_pb2.PageResponse(execution_ids=self.calls[-1])
+
+    def told(self) -> list[tuple[str, int, list[str]]]:
+        """What was told: title, level and recipients of each page."""
+        return [
+            (page.alert.title, page.execution.level, list(page.execution.recipients))
+            for page in self.pages.values()
+        ]
+
+
+class Replica:
+    """One running service and its methods."""
+
+    def __init__(self, address: str, wire: grpc.aio.Channel, clock: Clock) -> None:
+        self.address = address
+        self.wire = wire
+        self.clock = clock
+        self.alerts = alert_service_pb2_grpc.AlertServiceStub(wire)
+        self.policies = policy_service_pb2_grpc.PolicyServiceStub(wire)
+        self.noise = noise_service_pb2_grpc.NoiseServiceStub(wire)
+        self.integrations = integration_service_pb2_grpc.IntegrationServiceStub(wire)
+
+    async def trigger(
+        self, title: str = "disk full", **fields: Any
+    ) -> alert_service_pb2.TriggerAlertResponse:
+        """Triggers an alert."""
+        return await self.alerts.TriggerAlert(
+            alert_service_pb2.TriggerAlertRequest(**{"title": title, **fields})
+        )
+
+    async def open(self, title: str = "disk full", **fields: Any) -> alert_pb2.Alert:
+        """Triggers an alert, and answers it."""
+        return (await self.trigger(title, **fields)).alert
+
+    async def batch(
+        self, *requests: alert_service_pb2.TriggerAlertRequest
+    ) -> Sequence[alert_service_pb2.BatchTriggerAlertsResult]:
+        """Triggers many."""
+        request = alert_service_pb2.BatchTriggerAlertsRequest(requests=requests)
+        return (await self.alerts.BatchTriggerAlerts(request)).results
+
+    async def get(self, alert: alert_pb2.Alert) -> alert_pb2.Alert:
+        """The alert as it is now."""
+        return await self.alerts.GetAlert(alert_service_pb2.GetAlertRequest(alert_id=alert.alert_id))
+
+    async def acknowledge(self, alert: alert_pb2.Alert, **fields: str) -> alert_pb2.Alert:
+        """Takes the alert."""
+        return await self.alerts.AcknowledgeAlert(
+            alert_service_pb2.AcknowledgeAlertRequest(alert_id=alert.alert_id, **fields)
+        )
+
+    async def close(self, alert: alert_pb2.Alert, **fields: str) -> alert_pb2.Alert:
+        """Ends the alert."""
+        return await self.alerts.CloseAlert(
+            alert_service_pb2.CloseAlertRequest(alert_id=alert.alert_id, **fields)
+        )
+
+    async def find(self, **filters: Any) -> list[alert_pb2.Alert]:
+        """The first page of the alerts that pass."""
+        request = alert_service_pb2.ListAlertsRequest(**filters)
+        return list((await self.alerts.ListAlerts(request)).alerts)
+
+    async def actions(self, alert: alert_pb2.Alert) -> list[alert_pb2.AlertAction]:
+        """The timeline of the alert."""
+        request = alert_service_pb2.ListAlertActionsRequest(alert_id=alert.alert_id)
+        return list((await self.alerts.ListAlertActions(request)).actions)
+
+    async def steps(self, alert: alert_pb2.Alert) -> list[alert_pb2.EscalationExecution]:
+        """The escalation steps of the alert."""
+        request = alert_service_pb2.ListEscalationsRequest(alert_id=alert.alert_id)
+        return list((await self.alerts.ListEscalations(request)).executions)
+
+    async def run(self, *alerts: alert_pb2.Alert, **fields: Any) -> list[alert_pb2.EscalationExecution]:
+        """Has what is due evaluated at once."""
+        request = alert_service_pb2.RunEscalationsRequest(
+            alert_ids=[alert.alert_id for alert in alerts], **fields
+        )
+        return list((await self.alerts.RunEscalations(request)).executions)
+
+    async def policy(
+        self, name: str, *steps: tuple[list[str], float], **fields: Any
+    ) -> policy_pb2.EscalationPolicy:
+        """Makes a policy of levels: targets and seconds to acknowledge."""
+        made = policy_pb2.EscalationPolicy(policy_id=name, **fields)
+        for targets, seconds in steps:
+            step = made.steps.add(targets=targets)
+            step.ack_timeout.FromTimedelta(timedelta(seconds=seconds))
+        return await self.policies.CreateEscalationPolicy(
+            policy_service_pb2.CreateEscalationPolicyRequest(escalation_policy=made)
+        )
+
+
+class World:
+    """Replicas on one database and one broker, and their peers; `advance` moves the time of all of them."""
+
+    def __init__(self, database: TestDatabase, broker: Nats) -> None:
+        self.database = database
+        self.broker = broker
+        self.roster = RosterPeer()
+        self.notify = NotifyPeer()
+        self.replicas: list[Replica] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "World":
+        for peer in (self.roster, self.notify):
+            await peer.start()
+            self._stack.push_async_callback(peer.stop)
+        await self.replica()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def here(self) -> Replica:
+        """The first replica."""
+        return self.replicas[0]
+
+    @property
+    def now(self) -> datetime:
+        """The time of the world."""
+        return self.here.clock.now()
+
+    def advance(self, **by: float) -> None:
+        """Moves the clocks of all replicas, like `advance(minutes=2)`."""
+        for replica in self.replicas:
+            replica.clock.advance(timedelta(**by))
+
+    def config(self, **fields: Any) -> Config:
+        """What a replica is told."""
+        told = {
+            "token_key": KEY,
+            "database_url": self.database.url("escalation"),
+            "nats_url": self.broker.url("escalation"),
+            "database_pool": 4,
+            "roster_address": self.roster.address,
+            "notify_address": self.notify.address,
+        }
+        return Config(**{**told, **fields})
+
+    async def replica(self, **fields: Any) -> Replica:
+        """Starts one more replica."""
+        clock = Clock()
+        service = await self._stack.enter_async_context(build(self.config(**fields), clock=clock))
+        replica = Replica(service.address, self.channel(service.address), clock)
+        self.replicas.append(replica)
+        return replica
+
+    def channel(
+        self, address: str, subject: str = "tester", scopes: Iterable[str] = EVERYTHING
+    ) -> grpc.aio.Channel:
+        """A channel to a replica with a token of its own."""
+        wire = channel(address, token=mint(KEY, subject=subject, scopes=scopes))
+        self._stack.push_async_callback(wire.close)
+        return wire
+
+    def as_(self, subject: str, *scopes: str) -> Replica:
+        """The first replica, called by somebody else."""
+        address = self.here.address
+        return Replica(address, self.channel(address, subject, scopes or EVERYTHING), self.here.clock)
+
+    async def pages(self, count: int, timeout: float = 5.0) -> list[tuple[str, int, list[str]]]:
+        """Waits until notify has been told so many pages, and answers them; fails when there are more."""
+        await eventually(lambda: len(self.notify.pages) >= count, timeout)
+        told = self.notify.told()
+        assert len(told) == count, told
+        return told
+
+    async def steps(self, alert: alert_pb2.Alert, count: int) -> list[alert_pb2.EscalationExecution]:
+        """Waits until the alert has so many steps, and answers them."""
+
+        async def enough() -> list[alert_pb2.EscalationExecution]:
+            found = await self.here.steps(alert)
+            assert len(found) >= count, found
+            return found
+
+        return await eventually(enough)
+
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the service's schema holds."""
+        url = self.database.url("escalation")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+            return await (await conn.execute(query.encode(), values)).fetchall()
+
+    async def events(self, alert: alert_pb2.Alert) -> list[tuple[str, Any]]:
+        """The events of an alert in the outbox, in order: type and message."""
+        rows = await self.rows(
+            "select type, data from outbox where subject = %s order by seq", alert.alert_id
+        )
+        return [(kind, EVENTS[kind].FromString(bytes(data))) for kind, data in rows]
+
+    async def happened(self, alert: alert_pb2.Alert) -> list[str]:
+        """The types of the alert's events, in order; their versions must grow by one with each."""
+        events = await self.events(alert)
+        assert [event.version for _, event in events] == list(range(1, len(events) + 1))
+        assert all(event.version == event.alert.version for _, event in events)
+        return [kind.removeprefix("alert.") for kind, _ in events]
+
+    async def published(self, count: int) -> list[str]:
+        """The types of the first `count` events of the stream, as the broker has them."""
+        client = await nats.connect(self.broker.url())
+        try:
+            config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+            found = await client.jetstream().subscribe("alert.>", stream="TOCSIN_ALERT", config=config)
+            return [(await found.next_msg(timeout=5)).headers["ce-type"] for _ in range(count)]  # type: ignore[index]
+        finally:
+            await client.close()
+
+
+def uuid(alert: alert_pb2.Alert) -> UUID:
+    """The id of an alert."""
+    return UUID(alert.alert_id)

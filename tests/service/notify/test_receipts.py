@@ -1,0 +1,270 @@
+"""Receipts move a page forward, once each, by people who may; an acknowledgement reaches escalation."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import grpc
+import pytest
+
+from chassis.errors import (
+    Denied,
+    DomainError,
+    Exhausted,
+    Invalid,
+    NotFound,
+    Refused,
+    Unauthenticated,
+    Unavailable,
+)
+from chassis.ids import uuid7
+from services.notify.domain.link import Links
+from tests.fixtures.eventually import eventually
+from tests.service.notify.receivers import Receiver, receiving
+from tests.service.notify.world import RECEIPT_KEY, Replica, World
+from tocsin.notify.v1 import route_pb2, route_service_pb2
+
+DELIVERED, READ, ACKNOWLEDGED, FAILED = "DELIVERED", "READ", "ACKNOWLEDGED", "FAILED"
+
+
+@pytest.fixture
+async def paged(world: World, receiver: Receiver) -> route_pb2.RouteLog:
+    """A page that was sent to alice."""
+    await world.webhook("alice", receiver)
+    return await world.becomes(await world.page("alice"), "SENT")
+
+
+def name(route: route_pb2.RouteLog) -> str:
+    return route_pb2.RouteLog.Status.Name(route.status)
+
+
+def token_of(receiver: Receiver) -> str:
+    link: str = receiver.hooks[0].data["receipt_url"]
+    return link.partition("?token=")[2]
+
+
+def kinds(world: World) -> list[str]:
+    return [kind for kind, _ in world.events() if kind != "notification.sent"]
+
+
+async def test_the_link_acknowledges_as_the_person_who_was_paged(
+    world: World, receiver: Receiver, paged: route_pb2.RouteLog
+) -> None:
+    anyone = await world.anonymous()
+    route = await world.receipt(
+        paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=token_of(receiver), detail="on it"
+    )
+    assert name(route) == ACKNOWLEDGED
+    assert [r.detail for r in route.receipts] == ["on it"]
+    assert world.escalation.acknowledged == [(paged.alert_id, "alice")]
+    assert kinds(world) == ["notification.acknowledged"]
+    assert world.sql("select answer, due_at from acknowledgements") == [("ACKNOWLEDGED", None)]
+
+
+async def test_receipts_out_of_order_only_move_forward(world: World, paged: route_pb2.RouteLog) -> None:
+    seen = [
+        name(await world.receipt(paged.route_log_id, said))
+        for said in (READ, DELIVERED, ACKNOWLEDGED, FAILED, READ)
+    ]
+    assert seen == [READ, READ, ACKNOWLEDGED, ACKNOWLEDGED, ACKNOWLEDGED]
+    assert kinds(world) == ["notification.read", "notification.acknowledged"]
+    (route,) = (
+        await world.notify.routes.ListRoutes(
+            route_service_pb2.ListRoutesRequest(status=[route_pb2.RouteLog.ACKNOWLEDGED])
+        )
+    ).routes
+    assert [route_pb2.RouteLog.Status.Name(r.status) for r in route.receipts] == [
+        READ,
+        DELIVERED,
+        ACKNOWLEDGED,
+        FAILED,
+        READ,
+    ]
+
+
+async def test_the_same_receipt_again_changes_nothing(world: World, paged: route_pb2.RouteLog) -> None:
+    answers = await asyncio.gather(
+        *(world.receipt(paged.route_log_id, ACKNOWLEDGED, receipt_id="r-1") for _ in range(20))
+    )
+    assert {name(answer) for answer in answers} == {ACKNOWLEDGED}
+    assert {len(answer.receipts) for answer in answers} == {1}
+    assert name(await world.receipt(paged.route_log_id, DELIVERED, receipt_id="r-1")) == ACKNOWLEDGED
+    assert world.escalation.calls == 1
+    assert kinds(world) == ["notification.acknowledged"]
+
+
+async def test_a_page_acknowledges_once(world: World, paged: route_pb2.RouteLog) -> None:
+    for receipt_id in ("r-1", "r-2"):
+        await world.receipt(paged.route_log_id, ACKNOWLEDGED, receipt_id=receipt_id)
+    assert world.escalation.calls == 1
+
+
+async def test_a_receipt_may_overtake_the_answer_to_the_webhook(world: World, receiver: Receiver) -> None:
+    await world.webhook("alice", receiver)
+    released = asyncio.Event()
+
+    async def answer_late(writer: asyncio.StreamWriter, _: object) -> None:
+        await released.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    receiver.always = answer_late
+    page = await world.page("alice")
+    (hook,) = await receiver.got()
+    assert name(await world.receipt(hook.id, DELIVERED)) == DELIVERED
+    released.set()
+    await world.becomes(await world.page("bob"), "SENT", channel=1)
+    route = await world.becomes(page, DELIVERED)
+    assert route.HasField("sent_at")
+    assert [kind for kind, e in world.events() if e.route_log.route_log_id == hook.id] == [
+        "notification.sent",
+        "notification.delivered",
+    ]
+
+
+async def test_a_reported_failure_exhausts_the_person(world: World, paged: route_pb2.RouteLog) -> None:
+    route = await world.receipt(paged.route_log_id, FAILED, detail="number not in service")
+    assert (name(route), route.last_error) == (FAILED, "number not in service")
+    assert kinds(world) == ["notification.failed", "notification.exhausted"]
+
+
+async def test_one_of_two_failing_receipts_at_the_same_moment_sees_the_other(world: World) -> None:
+    async with receiving() as one, receiving() as two:
+        await world.webhook("alice", one)
+        await world.webhook("alice", two)
+        page = await world.page("alice")
+        await eventually(lambda: len(world.events("notification.sent")) == 3)
+        first, second = await world.routes(page)
+        other = await world.start()
+        await asyncio.gather(
+            world.receipt(first.route_log_id, FAILED),
+            world.receipt(second.route_log_id, FAILED, replica=other),
+        )
+    assert sorted(kinds(world)) == ["notification.exhausted", "notification.failed", "notification.failed"]
+
+
+async def test_escalation_is_asked_until_it_answers(world: World, paged: route_pb2.RouteLog) -> None:
+    world.escalation.trouble = Unavailable("away")
+    assert name(await world.receipt(paged.route_log_id, ACKNOWLEDGED)) == ACKNOWLEDGED
+    assert world.escalation.acknowledged == []
+    world.escalation.trouble = None
+    world.clock.advance(timedelta(seconds=20))
+    await eventually(lambda: world.escalation.acknowledged == [(paged.alert_id, "alice")])
+    await eventually(lambda: world.sql("select 1 from acknowledgements where due_at is null"))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "answer"),
+    [(Refused("closed"), "REFUSED: FAILED_PRECONDITION"), (NotFound("no such alert"), "UNKNOWN")],
+)
+async def test_a_refusal_is_an_answer(
+    world: World, paged: route_pb2.RouteLog, trouble: DomainError, answer: str
+) -> None:
+    world.escalation.trouble = trouble
+    assert name(await world.receipt(paged.route_log_id, ACKNOWLEDGED)) == ACKNOWLEDGED
+    assert world.sql("select answer, due_at from acknowledgements") == [(answer, None)]
+
+
+async def test_an_acknowledgement_survives_the_death_of_notify(
+    world: World, paged: route_pb2.RouteLog
+) -> None:
+    world.escalation.trouble = Unavailable("away")
+    await world.receipt(paged.route_log_id, ACKNOWLEDGED)
+    await world.stop()
+    world.escalation.trouble = None
+    world.clock.advance(timedelta(minutes=1))
+    await world.start()
+    await eventually(lambda: world.escalation.acknowledged == [(paged.alert_id, "alice")])
+
+
+async def test_who_may_report(world: World, receiver: Receiver, paged: route_pb2.RouteLog) -> None:
+    anyone = await world.anonymous()
+    with pytest.raises(Unauthenticated):
+        await world.receipt(paged.route_log_id, READ, replica=anyone)
+    reader = Replica(world.notify.address, token=world.token("notify:read"))
+    with pytest.raises(Denied) as lacking:
+        await world.receipt(paged.route_log_id, READ, replica=reader)
+    assert lacking.value.reason == "SCOPE_REQUIRED"
+    link = token_of(receiver)
+    assert (
+        name(await world.receipt(paged.route_log_id, DELIVERED, replica=reader, link_token=link)) == DELIVERED
+    )
+    await reader.channel.close()
+    writer = Replica(world.notify.address, token=world.token("receipts:write"))
+    assert name(await world.receipt(paged.route_log_id, READ, replica=writer)) == READ
+    await writer.channel.close()
+
+
+async def test_links_that_are_not_good_enough(world: World, paged: route_pb2.RouteLog) -> None:
+    anyone = await world.anonymous()
+    now = datetime.now(UTC)
+    forged = Links(key=b"a guess", public_url="")
+    ours = Links(key=RECEIPT_KEY.encode(), public_url="")
+    route_log_id = _uuid(paged)
+    for token, reason in [
+        (forged.token(route_log_id, now), "RECEIPT_LINK_INVALID"),
+        (ours.token(uuid7(), now), "RECEIPT_LINK_INVALID"),
+        ("rubbish", "RECEIPT_LINK_INVALID"),
+        (ours.token(route_log_id, now - timedelta(days=8)), "RECEIPT_LINK_EXPIRED"),
+    ]:
+        with pytest.raises(Denied) as caught:
+            await world.receipt(paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=token)
+        assert caught.value.reason == reason
+    (unchanged,) = (
+        await world.notify.routes.ListRoutes(route_service_pb2.ListRoutesRequest(channel=2))
+    ).routes
+    assert name(unchanged) == "SENT"
+    assert list(unchanged.receipts) == []
+    assert world.escalation.calls == 0
+
+
+async def test_what_is_wrong_with_a_receipt(world: World, paged: route_pb2.RouteLog) -> None:
+    with pytest.raises(Invalid) as caught:
+        await world.receipt(
+            paged.route_log_id, "PENDING", receipt_id="x" * 129, detail="y" * 4097, at=datetime(1960, 1, 1)
+        )
+    assert {field.path for field in caught.value.fields} == {"status", "receipt_id", "detail", "at"}
+    with pytest.raises(Invalid):
+        await world.receipt("not-a-uuid", READ)
+    with pytest.raises(NotFound):
+        await world.receipt(str(uuid7()), READ)
+
+
+async def test_a_route_log_keeps_a_hundred_receipts(world: World, paged: route_pb2.RouteLog) -> None:
+    await asyncio.gather(*(world.receipt(paged.route_log_id, DELIVERED) for _ in range(100)))
+    with pytest.raises(Exhausted):
+        await world.receipt(paged.route_log_id, READ)
+
+
+async def test_receipts_of_many_pages_at_the_same_time(world: World, receiver: Receiver) -> None:
+    await world.webhook("alice", receiver)
+    await asyncio.gather(*(world.page("alice") for _ in range(40)))
+    await receiver.got(40)
+    second = await world.start()
+    ids = [hook.id for hook in receiver.hooks]
+    await asyncio.gather(
+        *(
+            world.receipt(route, said, replica=replica)
+            for route in ids
+            for said in (DELIVERED, READ)
+            for replica in (world.notify, second)
+        )
+    )
+    assert world.sql("select count(*) from route_logs where channel = 'WEBHOOK' and status = 'READ'") == [
+        (40,)
+    ]
+    assert world.sql("select count(*) from receipts") == [(160,)]
+
+
+async def test_a_plain_client_sees_the_reason(world: World, paged: route_pb2.RouteLog) -> None:
+    async with grpc.aio.insecure_channel(world.notify.address) as plain:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await plain.unary_unary(
+                "/tocsin.notify.v1.RouteService/RecordReceipt",
+                request_serializer=route_service_pb2.RecordReceiptRequest.SerializeToString,
+                response_deserializer=route_pb2.RouteLog.FromString,
+            )(route_service_pb2.RecordReceiptRequest(route_log_id=paged.route_log_id, status=4))
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def _uuid(route: route_pb2.RouteLog) -> UUID:
+    return UUID(route.route_log_id)

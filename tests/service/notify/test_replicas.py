@@ -1,0 +1,196 @@
+"""Two deliverers on one queue, a deliverer that dies, and an alert that is taken while its pages wait."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import nats
+import pytest
+
+from chassis.ids import uuid7
+from tests.fixtures.eventually import eventually
+from tests.service.notify import receivers
+from tests.service.notify.receivers import Receiver, status
+from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, World, a_page
+from tocsin.escalation.v1 import alert_pb2, events_pb2
+from tocsin.notify.v1 import page_service_pb2
+
+LEASE = timedelta(seconds=31)
+ROOT = Path(__file__).parents[3]
+
+
+async def test_two_deliverers_never_send_the_same_page(world: World, receiver: Receiver) -> None:
+    second = await world.start()
+    await world.webhook("alice", receiver)
+    pages = [a_page(["alice"]) for _ in range(200)]
+    await asyncio.gather(
+        *(
+            (world.notify if n % 2 else second).pages.Page(
+                page_service_pb2.PageRequest(pages=pages[n : n + 20])
+            )
+            for n in range(0, 200, 20)
+        )
+    )
+    await receiver.got(200, timeout=20)
+    await eventually(lambda: world.sql("select 1 from route_logs where status = 'PENDING'") == [])
+    assert len(receiver.hooks) == len({hook.id for hook in receiver.hooks}) == 200
+
+
+async def test_what_is_being_tried_is_left_alone_until_its_lease_ends(
+    world: World, receiver: Receiver
+) -> None:
+    await world.start()
+    await world.webhook("alice", receiver)
+    receiver.script = [receivers.hang]
+    page = await world.page("alice")
+    await receiver.got(1)
+    for replica in world.replicas:
+        await world.page("bob", replica=replica)
+    world.clock.advance(timedelta(seconds=29))
+    await world.page("bob")
+    assert len(receiver.hooks) == 1
+    world.clock.advance(timedelta(seconds=2))
+    assert (await world.becomes(page, "SENT")).attempts == 2
+    assert {hook.id for hook in receiver.hooks} == {(await world.routes(page))[0].route_log_id}
+
+
+@asynccontextmanager
+async def dying(world: World, point: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A replica in a process of its own that kills itself at a crash point, or at the end."""
+    config = world.config()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
+        "TOCSIN_LISTEN": "127.0.0.1:0",
+        "TOCSIN_DATABASE_URL": config.database_url,
+        "TOCSIN_NATS_URL": config.nats_url,
+        "TOCSIN_TOKEN_KEY": TOKEN_KEY,
+        "TOCSIN_RECEIPT_KEY": RECEIPT_KEY,
+        "TOCSIN_ESCALATION_ADDRESS": config.escalation_address,
+        "TOCSIN_WEBHOOK_ALLOW": config.webhook_allow,
+        "TOCSIN_CRASH": point,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.notify", env=environment, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize(("point", "sends"), [("deliver.after_claim", 1), ("deliver.after_send", 2)])
+async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
+    world: World, receiver: Receiver, point: str, sends: int
+) -> None:
+    await world.webhook("alice", receiver, delay=timedelta(milliseconds=1))
+    page = a_page(["alice"])
+    async with dying(world, point) as process:
+        await world.stop()
+        _accept_by_hand(world, page)
+        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+    await world.start()
+    world.clock.advance(LEASE)
+    route = await world.becomes(page, "SENT")
+    assert route.attempts == 2
+    await receiver.got(sends)
+    assert {hook.id for hook in receiver.hooks} == {route.route_log_id}
+    assert len(receiver.hooks) == sends
+
+
+def _accept_by_hand(world: World, page: page_service_pb2.Page) -> None:
+    """Writes a page that is due now, as a replica would have that nobody can call any more."""
+    world.sql(
+        "insert into pages values (%s, %s, 1, %s, 'INITIAL', 1, now())",
+        page.execution.execution_id,
+        page.alert.alert_id,
+        page.alert.SerializeToString(),
+    )
+    world.sql(
+        """insert into route_logs select %s, %s, %s, responder_id, channel, contact_method_id, address, 'PENDING', 0,
+        '', now(), null, null, now(), now() + interval '1 day', null from contact_methods""",
+        str(uuid7()),
+        page.execution.execution_id,
+        page.alert.alert_id,
+    )
+
+
+async def _publish(world: World, kind: str, alert_id: str, version: int) -> None:
+    """Says as escalation that an alert was taken or closed."""
+    alert = alert_pb2.Alert(alert_id=alert_id, version=version)
+    message = events_pb2.AlertClosedEvent if kind == "alert.closed" else events_pb2.AlertAcknowledgedEvent
+    client = await nats.connect(world.broker.url())
+    stream = client.jetstream()
+    await stream.add_stream(name="TOCSIN_ALERT", subjects=["alert.>"])
+    headers = {"ce-id": str(uuid7()), "ce-type": kind, "ce-subject": alert_id}
+    await stream.publish(kind, message(alert=alert, version=version).SerializeToString(), headers=headers)
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["alert.acknowledged", "alert.closed"])
+async def test_what_waits_is_cancelled_when_the_alert_is_taken_or_closed(
+    world: World, receiver: Receiver, kind: str
+) -> None:
+    await world.webhook("alice", receiver, delay=timedelta(minutes=1))
+    taken, other = await world.page("alice", version=2), await world.page("alice")
+    await _publish(world, kind, taken.alert.alert_id, version=3)
+    assert (await world.becomes(taken, "CANCELLED")).last_error == "the alert was taken or closed"
+    world.clock.advance(timedelta(minutes=2))
+    await world.becomes(other, "SENT")
+    assert len(receiver.hooks) == 1
+
+
+async def test_a_page_that_comes_after_the_acknowledgement_is_not_sent(
+    world: World, receiver: Receiver
+) -> None:
+    await world.webhook("alice", receiver)
+    alert_id = str(uuid7())
+    await _publish(world, "alert.acknowledged", alert_id, version=5)
+    await eventually(lambda: world.sql("select 1 from alerts where settled_version = 5"))
+    late = await world.page("alice", alert_id=alert_id, version=4)
+    await world.becomes(late, "CANCELLED")
+    again = await world.page("alice", alert_id=alert_id, version=7)
+    await world.becomes(again, "SENT")
+    assert len(receiver.hooks) == 1
+
+
+async def test_a_later_step_survives_an_acknowledgement_that_comes_late(
+    world: World, receiver: Receiver
+) -> None:
+    await world.webhook("alice", receiver, delay=timedelta(minutes=1))
+    handover = await world.page("alice", version=9)
+    await _publish(world, "alert.acknowledged", handover.alert.alert_id, version=5)
+    await eventually(lambda: world.sql("select 1 from alerts where settled_version = 5"))
+    await world.becomes(handover, "PENDING")
+
+
+async def test_a_cancelled_page_is_not_tried_again_and_one_that_got_through_counts_as_sent(
+    world: World, receiver: Receiver
+) -> None:
+    await world.webhook("alice", receiver)
+    receiver.always = status(500)
+    failing = await world.page("alice")
+    await eventually(lambda: world.sql("select 1 from route_logs where last_error like 'HTTP 500%%'"))
+    await _publish(world, "alert.closed", failing.alert.alert_id, version=3)
+    await world.becomes(failing, "CANCELLED")
+    sends = len(receiver.hooks)
+    world.clock.advance(timedelta(minutes=5))
+    receiver.always = status(200)
+    await world.becomes(await world.page("alice"), "SENT")
+    assert len(receiver.hooks) == sends + 1
+
+
+async def test_notify_stops_while_an_endpoint_hangs(world: World, receiver: Receiver) -> None:
+    await world.webhook("alice", receiver)
+    receiver.always = receivers.hang
+    await world.page("alice")
+    await receiver.got(1)
+    async with asyncio.timeout(9):
+        await world.stop()

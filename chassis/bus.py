@@ -156,6 +156,7 @@ class Bus:
         self._up, self._closed = asyncio.Event(), asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._streams: dict[str, dict[str, Any]] = {}
+        self._pulls: dict[str, _Pull] = {}
         self._windows: dict[int, _Window] = {}
         self._numbers = count()
         self._last_error = ""
@@ -265,7 +266,10 @@ class Bus:
                     f"CONSUMER.CREATE.{stream}.{durable}", {"stream_name": stream, "config": config}
                 )
                 retry = FIRST_RETRY
-                await _Pull(self._client, f"{stream}.{durable}", self._inbox, handle, batch).run()
+                pull = self._pulls[durable + stream] = _Pull(
+                    self._client, f"{stream}.{durable}", self._inbox, handle, batch
+                )
+                await pull.run()
             except (Unavailable, nats.errors.Error, OSError) as error:
                 self._report(reason_of(error), f"{durable} of {stream}: {error}")
             await asyncio.sleep(retry)
@@ -298,7 +302,7 @@ class Bus:
                 await self._closed.wait()
             except (nats.errors.Error, OSError) as error:
                 await self._on_error(error)
-            self._up.clear()
+            await self._on_disconnected()
             await asyncio.sleep(RECONNECT)
 
     async def _on_connected(self) -> None:
@@ -313,6 +317,8 @@ class Bus:
 
     async def _on_disconnected(self) -> None:
         self._up.clear()
+        for pull in self._pulls.values():
+            pull.end("the broker is away")
 
     async def _on_closed(self) -> None:
         self._closed.set()
@@ -404,12 +410,17 @@ class _Pull:
             await self._give_back()
             await sub.unsubscribe()
 
+    def end(self, why: str) -> None:
+        """Ends `run` when what has arrived is handled."""
+        self._over = why
+        self._arrived.set()
+
     async def _wait(self) -> None:
         """Keeps a request standing until messages are held."""
         while not self._held:
             self._arrived.clear()
-            if self._over or not self._client.is_connected:
-                raise Unavailable(self._over or "disconnected", reason="CONSUMER_GONE")
+            if self._over:
+                raise Unavailable(self._over, reason="CONSUMER_GONE")
             if self._wanted <= 0:
                 self._wanted = self._batch
                 request = {"batch": self._batch, "expires": int(PULL * SECOND)}
@@ -431,7 +442,7 @@ class _Pull:
             if status in (_NO_MESSAGES, _EXPIRED):
                 self._wanted = 0
             elif status != _HEARTBEAT:
-                self._over = f"{status} {headers.get('Description', '')}"
+                self.end(f"{status} {headers.get('Description', '')}")
         self._arrived.set()
 
     async def _give_back(self) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import LiteralString, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 import structlog
@@ -35,7 +35,7 @@ select pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema())),
 _CLAIM: LiteralString = """
 select seq, id::text, type, subject, data, at at time zone 'UTC' as at, trace_parent,
     id::text || coalesce('.' || stream_seq, '') as message_id from outbox
-where published_at is null and seq <> all (%b::bigint[]) order by seq limit %b"""
+where published_at is null and seq > %b and seq <> all (%b::bigint[]) order by seq limit %b"""
 _MARK: LiteralString = """
 update outbox set published_at = now(), stream_seq = done.stream_seq
 from unnest(%b::bigint[], %b::bigint[]) done (seq, stream_seq)
@@ -44,6 +44,12 @@ _LOST: LiteralString = """
 update outbox set published_at = null, stream_seq = case when stream_seq <= %(last_seq)s then stream_seq end
 where published_at is not null and (stream_seq > %(last_seq)s or stream_seq = any (%(removed)s::bigint[])
     or stream_seq < %(first_seq)s and at > now() - interval '6 days')"""
+
+_SEEN: LiteralString = "select last_value from outbox_seq_seq where is_called"
+_WRITERS: LiteralString = """
+select virtualtransaction from pg_locks
+where relation = 'outbox'::regclass and mode = 'RowExclusiveLock' and pid <> pg_backend_pid()"""
+_FIRST: LiteralString = "select seq from outbox where published_at is null order by seq limit 1"
 
 Result = TypeVar("Result")
 
@@ -83,6 +89,8 @@ class Relay:
         self._problem = ""
         self._trusted = False
         self._connections = 0
+        self._floor = self._seen = 0
+        self._writers: set[str] = set()
         self._inspected_at = self._turned_at = 0.0
 
     def wake(self) -> None:
@@ -126,6 +134,7 @@ class Relay:
             if row is None or not row[0]:
                 return TOUCH / 2
             self._leading, self._trusted, self._problem = True, False, ""
+            self._floor, self._seen, self._writers = 0, 0, set()
             _log.info("relay_leads", stream=self._stream)
         await asyncio.sleep(max(0.0, self._turned_at + GATHER - time.monotonic()))
         try:
@@ -161,7 +170,22 @@ class Relay:
             _log.error("broker_lost_events", stream=self._stream, reason="STREAM_BEHIND", lost=lost)
         if not self._trusted or connections != self._connections or lost:
             self._last_id = ""
+        await self._raise_floor(conn)
         self._trusted, self._connections, self._inspected_at = True, connections, now
+
+    async def _raise_floor(self, conn: psycopg.AsyncConnection) -> None:
+        """Skips the numbers that are done with: seen long enough ago that nobody who wrote then still does.
+
+        Without it every claim reads past all that an open transaction elsewhere keeps from being vacuumed.
+        """
+
+        async def ask(query: LiteralString) -> list[Any]:
+            return [row[0] for row in await (await conn.execute(query)).fetchall()]
+
+        seen, writers, first = await ask(_SEEN), set(await ask(_WRITERS)), await ask(_FIRST)
+        if self._writers.isdisjoint(writers):
+            self._floor, self._seen, self._writers = self._seen, sum(seen), writers
+        self._floor = min([self._floor, *(seq - 1 for seq in first)])
 
     async def _drain(self, conn: psycopg.AsyncConnection) -> timedelta | None:
         """Publishes window by window; while one is under way, marks the one before and claims the next."""
@@ -191,7 +215,7 @@ class Relay:
     async def _claim(self, conn: psycopg.AsyncConnection, under_way: list[int], limit: int) -> list[_Row]:
         """The first rows not published, whatever their numbers: a cursor would lose what commits late."""
         async with conn.cursor(binary=True, row_factory=class_row(_Row)) as cursor:
-            return await (await cursor.execute(_CLAIM, (under_way, limit))).fetchall()
+            return await (await cursor.execute(_CLAIM, (self._floor, under_way, limit))).fetchall()
 
     async def _mark(self, conn: psycopg.AsyncConnection, rows: Sequence[_Row], seqs: list[int]) -> None:
         if rows:

@@ -6,6 +6,7 @@ from cli.demo.command import demo
 from cli.health import health
 from cli.migrate import migrate
 from cli.secrets import secrets
+from cli.sink import sink
 from cli.tokens import token
 from cli.up import up
 
@@ -16,5 +17,5 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, demo, token, migrate, secrets, health):
+for command in (up, demo, token, sink, migrate, secrets, health):
     app.command()(command)

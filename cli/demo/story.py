@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 from rich.console import Console
 from rich.table import Table
 
-from cli.demo.receiver import Received, Receiver, receiving
+from cli.receiver import Received, Receiver, receiving
 from tocsin.escalation.v1 import events_pb2
 
 Json = dict[str, Any]

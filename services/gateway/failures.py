@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from chassis.errors import KINDS, DomainError, Exhausted, Invalid, Unimplemented, to_status
 from services.gateway.printing import encoded, error_object
-from services.gateway.status import GRPC_CODES
 
 QUIET = {
     grpc.StatusCode.UNAVAILABLE: "a part of the service is away; try again",
@@ -77,7 +76,6 @@ class CallFailed(DomainError):
     def __init__(self, status: status_pb2.Status) -> None:
         super().__init__(status.message)
         self.status = status
-        self.grpc_code = GRPC_CODES.get(status.code, grpc.StatusCode.UNKNOWN)
 
 
 def from_call(error: grpc.aio.AioRpcError) -> CallFailed:

@@ -12,6 +12,7 @@ from chassis.errors import Unavailable
 from chassis.process import Running
 from services.gateway import contract, receipts, transcoding
 from services.gateway.backends import Backends
+from services.gateway.contract import Contract
 from services.gateway.docs import Documents
 from services.gateway.http import Door, Endpoint, Incoming
 from services.gateway.intake.doors import open_doors
@@ -44,10 +45,29 @@ async def build(config: Config) -> AsyncIterator[Running]:
         },
         spoken.rules,
     )
-    documents = Documents(spoken)
-    verifier = Verifier(config.token_key)
     draining = asyncio.Event()
     router: Router[Endpoint] = Router()
+    add_rules(router, spoken, backends, Verifier(config.token_key), draining)
+    add_own(router, Documents(spoken), draining)
+    open_doors(router, Ingest(backends.channel("escalation")))
+    server = HttpServer(listen=config.listen, app=Door(router))
+    try:
+        await server.start()
+        yield server.running
+    finally:
+        draining.set()
+        await server.drain()
+        await backends.close()
+
+
+def add_rules(
+    router: Router[Endpoint],
+    spoken: Contract,
+    backends: Backends,
+    verifier: Verifier,
+    draining: asyncio.Event,
+) -> None:
+    """Adds a route for every rule of the protos, and the page behind receipt links."""
     for rule in spoken.rules:
         endpoint = transcoding.endpoint(
             rule, contract=spoken, backends=backends, verifier=verifier, draining=draining
@@ -58,20 +78,15 @@ async def build(config: Config) -> AsyncIterator[Running]:
             endpoint = links.post
         router.add(rule.verb, rule.template.text, endpoint)
 
+
+def add_own(router: Router[Endpoint], documents: Documents, draining: asyncio.Event) -> None:
+    """Adds what the gateway says of itself."""
+
     async def health(_: Incoming) -> Response:
         if draining.is_set():
-            raise Unavailable("draining")
+            raise Unavailable("the gateway is about to stop")
         return Response(b'{"status":"SERVING"}', media_type="application/json")
 
     router.add("GET", "/healthz", health)
     router.add("GET", "/openapi.json", documents.openapi)
     router.add("GET", "/docs", documents.page)
-    open_doors(router, Ingest(backends.channel("escalation")))
-    server = HttpServer(listen=config.listen, app=Door(router))
-    try:
-        await server.start()
-        yield server.running
-    finally:
-        draining.set()
-        await server.drain()
-        await backends.close()

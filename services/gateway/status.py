@@ -3,7 +3,6 @@
 import grpc
 
 GRPC_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
-GRPC_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 HTTP: dict[str, int] = {
     "OK": 200,
     "CANCELLED": 499,

@@ -130,7 +130,7 @@ def read_text(value: object) -> str:
 
 
 def read_flag(value: object) -> bool:
-    """A JSON boolean, or its word in a query; raises WrongValue."""
+    """A JSON boolean; raises WrongValue."""
     if isinstance(value, bool):
         return value
     raise WrongValue(f"is {kind_of(value)}; want true or false")

@@ -21,6 +21,7 @@ from services.roster.api.schedules import ScheduleApi
 from services.roster.api.shifts import ShiftApi
 from services.roster.config import Config
 from services.roster.convert import events
+from services.roster.engine import Engine
 from services.roster.memory import CHANGED, Memory
 from services.roster.storage import rosters
 from tocsin.options.v1 import options_pb2
@@ -54,8 +55,9 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     snapshot = Snapshot("roster", rosters.Reader().load, db, version=rosters.version)
     memory = Memory(snapshot, wakeups)
     relay = Relay(db, bus, stream=events.STREAM, source=events.SOURCE)
-    wakeups.on(CHANGED, snapshot.wake)
-    wakeups.on(CHANGED, relay.wake)
+    engine = Engine(db=db, memory=memory, clock=clock, gap_ahead=timedelta(days=config.gap_ahead_days))
+    for wake in (snapshot.wake, engine.wake, relay.wake):
+        wakeups.on(CHANGED, wake)
 
     server = Server(
         listen=config.listen,
@@ -78,12 +80,14 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         opening=[
             db.open,
             lambda: clock.sync(db),
-            lambda: _keep(db, clock),  # before the first event: what is under way while a day is added would fail
+            lambda: _keep(
+                db, clock
+            ),  # before the first event: what is under way while a day is added would fail
             snapshot.refresh,
             bus.connect,
             lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
         ],
-        loops=[wakeups.run, snapshot.run, relay.run, upkeep.run, timekeeper.run],
+        loops=[wakeups.run, snapshot.run, relay.run, engine.run, upkeep.run, timekeeper.run],
         closing=[bus.close, db.close],
     ) as service:
         yield service

@@ -9,6 +9,7 @@ from sqlalchemy import Sequence as Numbers
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeDecorator
 
+from services.roster.domain.interval import Interval
 from services.roster.domain.restriction import Restriction
 from services.roster.domain.rotation import Rotation, Unit
 from services.roster.domain.schedule import Layer
@@ -31,6 +32,38 @@ class Layers(TypeDecorator[tuple[Layer, ...]]):
     def process_result_value(self, value: Any, _: Dialect) -> tuple[Layer, ...] | None:
         """From JSON."""
         return None if value is None else tuple(_from_json(layer) for layer in value)
+
+
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Names as an array."""
+
+    impl = ARRAY(Text)
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, _: Dialect) -> Any:
+        """To a list."""
+        return None if value is None else [*value]
+
+    def process_result_value(self, value: Any, _: Dialect) -> tuple[str, ...] | None:
+        """From a list."""
+        return None if value is None else tuple(value)
+
+
+class Intervals(TypeDecorator[tuple[Interval, ...]]):
+    """Intervals as one JSON document."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Interval] | None, _: Dialect) -> Any:
+        """To JSON."""
+        return None if value is None else [[at.isoformat() for at in interval] for interval in value]
+
+    def process_result_value(self, value: Any, _: Dialect) -> tuple[Interval, ...] | None:
+        """From JSON."""
+        return (
+            None if value is None else tuple(Interval(*map(datetime.fromisoformat, pair)) for pair in value)
+        )
 
 
 def _to_json(layer: Layer) -> dict[str, Any]:
@@ -126,9 +159,9 @@ watches = Table(
     "watches",
     metadata,
     Column("schedule_id", Text, primary_key=True),
-    Column("responder_ids", ARRAY(Text), nullable=False),
+    Column("responder_ids", Names, nullable=False),
     Column("watched_at", DateTime(timezone=True), nullable=False),
     Column("edited_at", DateTime(timezone=True)),
     Column("due_at", DateTime(timezone=True), nullable=False),
-    Column("gaps", JSONB, nullable=False),
+    Column("gaps", Intervals, nullable=False),
 )

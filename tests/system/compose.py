@@ -9,11 +9,14 @@ import tempfile
 from pathlib import Path
 
 from chassis.auth import ADMIN, mint
+from cli.receiver import new_secret
 from cli.stack.ports import Ports
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "tocsin-test"
 SERVICES = ("roster", "escalation", "notify", "sla")
+PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+"""Where the containers' own network is, and the sink in it."""
 
 
 def main() -> int:
@@ -28,18 +31,22 @@ def main() -> int:
         environment = {
             **os.environ,
             "TOCSIN_SECRETS": str(secrets),
-            "TOCSIN_WEBHOOK_ALLOW": "127.0.0.0/8",
+            "TOCSIN_WEBHOOK_ALLOW": PRIVATE,
+            "TOCSIN_SINK_PORT": str(ports.take()),
+            "TOCSIN_SINK_SECRET": new_secret(),
             "TOCSIN_GATEWAY_PORT": str(ports.take()),
             "TOCSIN_NATS_PORT": str(ports.take()),
             **{f"TOCSIN_{name.upper()}_PORT": str(ports.take()) for name in SERVICES},
         }
-        compose = ["docker", "compose", "-p", PROJECT, "-f", str(ROOT / "docker-compose.yml")]
+        files = (ROOT / "docker-compose.yml", ROOT / "tests" / "system" / "compose.sink.yml")
+        compose = ["docker", "compose", "-p", PROJECT, "--project-directory", str(ROOT)]
+        compose += [part for file in files for part in ("-f", str(file))]
         try:
             subprocess.run([*compose, "up", "--build", "--wait", "--quiet-pull"], check=True, env=environment)
             state = Path(directory) / "stack.json"
             state.write_text(json.dumps(_stack(environment, secrets)))
             return subprocess.call(
-                [sys.executable, "-m", "pytest", "-q", "tests/system"],
+                [sys.executable, "-m", "pytest", "-q", "tests/system", "--ignore", "tests/system/test_up.py"],
                 cwd=ROOT,
                 env={**environment, "TOCSIN_STACK": str(state)},
             )
@@ -61,6 +68,11 @@ def _stack(environment: dict[str, str], secrets: Path) -> dict[str, object]:
         "gateway": f"http://127.0.0.1:{environment['TOCSIN_GATEWAY_PORT']}",
         "grpc": {name: f"127.0.0.1:{environment[f'TOCSIN_{name.upper()}_PORT']}" for name in SERVICES},
         "nats": nats.replace("nats:4222", f"127.0.0.1:{environment['TOCSIN_NATS_PORT']}"),
+        "sink": {
+            "url": "http://sink:8090/page",
+            "control": f"http://127.0.0.1:{environment['TOCSIN_SINK_PORT']}",
+            "secret": environment["TOCSIN_SINK_SECRET"],
+        },
         "token": mint(key, subject="admin", scopes=[ADMIN]),
     }
 

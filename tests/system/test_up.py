@@ -125,27 +125,26 @@ async def test_a_killed_process_is_started_again_at_its_address(shared: Up, name
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops_in_order_and_the_next_up_goes_on_from_its_data(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.timeout(300)
+def test_three_lives_of_the_same_data(tmp_path: Path) -> None:
+    """Drained by SIGINT, then killed without warning, then stopped by SIGTERM: nothing is lost, nothing survives."""
     with running(tmp_path / "data") as first:
-        trigger(first, "kept")
-        pids = first.state["pids"]
-        assert first.stop(number) == 0
-    assert not any(exists(pid) for pid in pids.values())
+        trigger(first, "first")
+        of_first = first.state["pids"]
+        assert first.stop(signal.SIGINT) == 0
+    assert not any(exists(pid) for pid in of_first.values())
     assert not first.path.exists()
-    with running(tmp_path / "data") as second:
-        assert titles(second) == {"kept"}
 
-
-def test_nothing_survives_a_killed_supervisor_and_the_next_up_goes_on(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as first:
-        trigger(first, "kept")
-        pids = first.state["pids"]
-        first.process.kill()
-        first.process.wait()
     with running(tmp_path / "data") as second:
-        assert titles(second) == {"kept"}
-        assert not any(exists(pid) for pid in pids.values())
+        trigger(second, "second")
+        of_second = second.state["pids"]
+        second.process.kill()
+        second.process.wait()
+
+    with running(tmp_path / "data") as third:
+        assert not any(exists(pid) for pid in of_second.values())
+        assert titles(third) == {"first", "second"}
+        assert third.stop(signal.SIGTERM) == 0
 
 
 def test_an_ephemeral_stack_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from cli.demo.receiver import Received, Receiver, receiving
+from cli.receiver import Received, Receiver, receiving
 from tests.fixtures.eventually import eventually
 
 Json = dict[str, Any]
 BASE = "/api/alert"
+LOOK = 0.02
+"""Seconds between two looks at a sink elsewhere."""
 
 
 @dataclass
@@ -161,6 +163,35 @@ def target(uri: str) -> str:
 
 @asynccontextmanager
 async def opened(stack: Mapping[str, Any]) -> AsyncIterator[World]:
-    """The world of one test on a stack."""
-    async with aiohttp.ClientSession() as http, receiving() as receiver:
-        yield World(stack, http, receiver, secrets.token_hex(4))
+    """The world of one test on a stack; a stack that cannot reach this machine's loopback brings its own `sink`."""
+    mark = secrets.token_hex(4)
+    async with aiohttp.ClientSession() as http:
+        if sink := stack.get("sink"):
+            async with _watching(http, sink, mark) as receiver:
+                yield World(stack, http, receiver, mark)
+        else:
+            async with receiving() as receiver:
+                yield World(stack, http, receiver, mark)
+
+
+@asynccontextmanager
+async def _watching(
+    http: aiohttp.ClientSession, sink: Mapping[str, str], mark: str
+) -> AsyncIterator[Receiver]:
+    """A receiver that shows what a `tocsin sink` elsewhere gets for the people of one test."""
+    receiver = Receiver(secret=sink["secret"], url=sink["url"])
+
+    async def look() -> None:
+        while True:
+            async with http.get(f"{sink['control']}/received") as answer:
+                found = await answer.json()
+            pages = [Received(**page) for page in found["pages"]]
+            receiver.pages[:] = [page for page in pages if page.data["responder_id"].endswith(mark)]
+            receiver.refused = found["refused"]
+            await asyncio.sleep(LOOK)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield receiver
+    finally:
+        looking.cancel()

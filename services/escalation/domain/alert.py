@@ -295,18 +295,15 @@ def commented(alert: Alert, by: By) -> Change:
 
 
 def escalated(alert: Alert, by: By, level: int, now: datetime) -> Change:
-    """Somebody asks for a level at once; an alert that somebody has taken is open again.
+    """Somebody asks for a level at once; an alert that somebody has taken, or that sleeps, is open again.
 
     The times through the steps are counted anew. Raises Refused for a closed or suppressed alert.
     """
     timer = Timer(alert.alert_id, Kind.ESCALATE, now, level=level, reason=Reason.MANUAL)
     match alert.state:
-        case State.OPEN:
-            awake = replace(alert, snoozed_until=None)
-            return Change(
-                awake, (), ActionType.ESCALATE, by, hush=alert.snoozed_until is not None, timer=timer
-            )
-        case State.ACKED:
+        case State.OPEN if alert.snoozed_until is None:
+            return Change(alert, (), ActionType.ESCALATE, by, timer=timer)
+        case State.OPEN | State.ACKED:
             again = _reopened(alert)
             event = Happened(EventType.REOPENED, again, now, actor=by.actor, note=by.note)
             return Change(again, (event,), ActionType.ESCALATE, by, hush=True, timer=timer)

@@ -2,7 +2,8 @@
 
 import string
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import structlog
@@ -37,15 +38,21 @@ REFUSED = frozenset(
 """What the same signal would be told again; any other failure may be over when the sender tries again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The alerts of the signals that were taken, empty where nothing changed, and why the others never will be."""
+
+    alert_ids: Sequence[str]
+    refusals: Sequence[str]
+
+
 class Ingest:
     """Escalation's intake."""
-
-    most: ClassVar[int] = AT_ONCE
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = integration_service_pb2_grpc.IntegrationServiceStub(channel)
 
-    async def send(self, incoming: Incoming, routing_key: str, signals: Sequence[Signal]) -> "Taken":
+    async def send(self, incoming: Incoming, routing_key: str, signals: Sequence[Signal]) -> Taken:
         """What became of the signals, in calls of at most AT_ONCE.
 
         Raises Unauthenticated when the key has not the form of one or no integration has it, CallFailed when a call
@@ -55,7 +62,7 @@ class Ingest:
             raise Unauthenticated("the routing key is not one of ours", reason="UNKNOWN_ROUTING_KEY")
         results: list[Any] = []
         for start in range(0, len(signals), AT_ONCE):
-            request = _request(routing_key, signals[start : start + AT_ONCE])
+            request = request_of(routing_key, signals[start : start + AT_ONCE])
             results += (await self._call(incoming, request)).results
         return _taken(results)
 
@@ -65,14 +72,6 @@ class Ingest:
             return await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise failures.from_call(error) from None
-
-
-class Taken:
-    """How many signals were taken, and what was said of those that never will be."""
-
-    def __init__(self, alert_ids: Sequence[str], refusals: Sequence[str]) -> None:
-        self.alert_ids = tuple(alert_ids)
-        self.refusals = tuple(refusals)
 
 
 def _taken(results: Sequence[Any]) -> Taken:
@@ -88,7 +87,8 @@ def _taken(results: Sequence[Any]) -> Taken:
     )
 
 
-def _request(routing_key: str, signals: Sequence[Signal]) -> Any:
+def request_of(routing_key: str, signals: Sequence[Signal]) -> Any:
+    """The message that carries the signals."""
     return integration_service_pb2.IngestSignalsRequest(
         routing_key=routing_key, signals=[_signal(signal) for signal in signals]
     )

@@ -60,7 +60,7 @@ class InboxApi(inbox_service_pb2_grpc.InboxServiceServicer):
         return convert.inbox_item(item)
 
     async def WatchInbox(
-        self, request: inbox_service_pb2.WatchInboxRequest, _: Context
+        self, request: inbox_service_pb2.WatchInboxRequest, context: Context
     ) -> AsyncIterator[inbox_service_pb2.WatchInboxResponse]:
         """What comes in from now on or after the resume token, each item once, until the server drains."""
         responder_id = request.responder_id
@@ -69,6 +69,7 @@ class InboxApi(inbox_service_pb2_grpc.InboxServiceServicer):
             position = _resumed(request.resume_token, responder_id)
         else:
             position = await self._feed.position(responder_id)
+        await context.send_initial_metadata(())  # tells the watcher that "now" is past
         async for at, item in self._feed.follow(responder_id, position):
             yield inbox_service_pb2.WatchInboxResponse(inbox_item=item, resume_token=f"{responder_id}.{at}")
 

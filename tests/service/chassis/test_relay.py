@@ -3,14 +3,18 @@
 import asyncio
 import time
 
+import pytest
 from sqlalchemy import text
 
 from chassis.bus import Bus, Message
 from chassis.db import Database
+from chassis.outbox import COLUMNS
 from cli.stack.nats import Nats
 from tests.fixtures.eventually import eventually
 from tests.service.chassis.actor import STREAM, relay_of
 from tests.service.chassis.conftest import Heard, all_published, back, ring, running, unpublished
+
+LATE = "(uuidv7(), 'bell.rung', 'slow', '1', now(), '')"
 
 
 async def test_an_event_arrives_as_a_cloud_event(db: Database, bus: Bus) -> None:
@@ -54,18 +58,33 @@ async def test_sixteen_writers_lose_nothing_and_each_bell_keeps_its_order(db: Da
     assert await unpublished(db) == 0
 
 
-async def test_what_commits_late_is_published_too(db: Database, bus: Bus) -> None:
-    heard = Heard(bus)
-    async with running(relay_of(db, bus).run(), heard.run()), db.begin() as slow:
-        await slow.execute(
-            text(
-                "insert into outbox (id, type, subject, data, at) values (uuidv7(), 'bell.rung', 'slow', '1', now())"
-            )
-        )
-        await ring(db, "quick", range(10))
-        await eventually(lambda: heard.numbers("quick") == list(range(10)))
+async def test_what_commits_late_is_published_too(
+    db: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.relay.INSPECT", 0.01)
+    relay, heard = relay_of(db, bus), Heard(bus)
+    async with running(relay.run(), heard.run()), db.begin() as slow:
+        await slow.execute(text(f"insert into outbox ({COLUMNS}) values {LATE}"))
+        for number in range(10):
+            await ring(db, "quick", [number])
+            relay.wake()
+            await eventually(lambda: len(heard.numbers("quick")) > number)  # noqa: B023  # awaited here
         await slow.commit()
         await eventually(lambda: heard.numbers("slow") == [1])
+        await eventually(lambda: relay._floor == 11)  # what is done with is read past no more
+
+
+async def test_what_is_unpublished_by_hand_is_published_again(
+    db: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.relay.INSPECT", 0.01)
+    relay = relay_of(db, bus)
+    async with running(relay.run()):
+        await ring(db, "bell", range(10))
+        await eventually(lambda: relay._floor == 10)
+        async with db.begin() as conn:
+            await conn.execute(text("update outbox set published_at = null where seq = 3"))
+        await all_published(db)
 
 
 async def test_a_wake_publishes_at_once(db: Database, bus: Bus) -> None:

@@ -68,7 +68,9 @@ async def test_a_stopped_leader_is_replaced_and_harmless_when_it_wakes(
         began = time.monotonic()
         async with running(relay_of(db, bus).run()):
             await eventually(lambda: len(heard.events) == 20)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 4, (
+                "2 s for the lock, 0.25 s to notice, the rest for slow machines"
+            )
             leader.send_signal(signal.SIGCONT)
             for number in range(20, 60):
                 await ring(db, "bell", [number])

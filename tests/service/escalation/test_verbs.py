@@ -1,6 +1,7 @@
 """What people do to alerts: each verb once, with credit, in the timeline, and refused where it makes no sense."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from chassis.errors import Denied, DomainError, Invalid, NotFound, Refused
 from chassis.ids import uuid7
-from chassis.wire import timestamp
+from chassis.wire import duration, timestamp
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert, AlertAction, EscalationExecution
 from tocsin.escalation.v1.alert_service_pb2 import (
@@ -135,7 +136,7 @@ async def test_a_snoozed_alert_wakes_up(stage: World) -> None:
     alert = await stage.here.open(policy_id="p")
     await stage.pages(1)
     asleep = await stage.here.alerts.SnoozeAlert(
-        SnoozeAlertRequest(alert_id=alert.alert_id, duration=timedelta(minutes=30))
+        SnoozeAlertRequest(alert_id=alert.alert_id, duration=duration(timedelta(minutes=30)))
     )
     assert asleep.snoozed_until.ToDatetime() > alert.opened_at.ToDatetime() + timedelta(minutes=30)
     stage.advance(minutes=29)
@@ -180,11 +181,11 @@ async def test_a_reassigned_alert_is_told_to_the_other(stage: World) -> None:
 async def test_verbs_are_refused_where_they_make_no_sense(stage: World) -> None:
     """A closed alert can only be commented and closed again."""
     alert = await stage.here.close(await stage.here.open())
-    calls = [
+    calls: list[Awaitable[Any]] = [
         stage.here.alerts.AcknowledgeAlert(AcknowledgeAlertRequest(alert_id=alert.alert_id)),
         stage.here.alerts.EscalateAlert(EscalateAlertRequest(alert_id=alert.alert_id)),
         stage.here.alerts.SnoozeAlert(
-            SnoozeAlertRequest(alert_id=alert.alert_id, duration=timedelta(minutes=5))
+            SnoozeAlertRequest(alert_id=alert.alert_id, duration=duration(timedelta(minutes=5)))
         ),
         stage.here.alerts.ReassignAlert(
             ReassignAlertRequest(alert_id=alert.alert_id, target="responder://bob")
@@ -209,8 +210,12 @@ async def test_what_is_wrong_is_named(stage: World) -> None:
         (service.CommentAlert, CommentAlertRequest(alert_id=one), ["note"]),
         (service.EscalateAlert, EscalateAlertRequest(alert_id=one, level=-1), ["level"]),
         (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one), ["duration"]),
-        (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one, duration=minute, until=far), ["duration"]),
-        (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one, duration=minute / 2), ["duration"]),
+        (
+            service.SnoozeAlert,
+            SnoozeAlertRequest(alert_id=one, duration=duration(minute), until=far),
+            ["duration"],
+        ),
+        (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one, duration=duration(minute / 2)), ["duration"]),
         (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one, until=ago), ["until"]),
         (service.SnoozeAlert, SnoozeAlertRequest(alert_id=one, until=far), ["until"]),
         (service.ReassignAlert, ReassignAlertRequest(alert_id=one, target="bob"), ["target"]),
@@ -250,7 +255,7 @@ async def test_one_bad_order_fails_alone(stage: World) -> None:
     )
     errors = [type(answer) for answer in answers if isinstance(answer, DomainError)]
     assert errors == [Refused, NotFound]
-    assert all((await stage.here.get(alert)).state == Alert.ACKED for alert in alerts)
+    assert [(await stage.here.get(alert)).state for alert in alerts] == [Alert.ACKED] * 5
 
 
 async def test_timelines_are_paged(stage: World) -> None:

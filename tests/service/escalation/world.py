@@ -150,7 +150,10 @@ class NotifyPeer(Peer, page_service_pb2_grpc.PageServiceServicer):
 class Replica:
     """One running service and its methods."""
 
-    def __init__(self, address: str, wire: grpc.aio.Channel, clock: Clock) -> None:
+    def __init__(
+        self, address: str, wire: grpc.aio.Channel, clock: Clock, life: AsyncExitStack | None = None
+    ) -> None:
+        self.life = life or AsyncExitStack()
         self.address = address
         self.wire = wire
         self.clock = clock
@@ -281,11 +284,17 @@ class World:
 
     async def replica(self, **fields: Any) -> Replica:
         """Starts one more replica."""
-        clock = Clock()
-        service = await self._stack.enter_async_context(build(self.config(**fields), clock=clock))
-        replica = Replica(service.address, self.channel(service.address), clock)
+        clock, life = Clock(), AsyncExitStack()
+        service = await life.enter_async_context(build(self.config(**fields), clock=clock))
+        self._stack.push_async_callback(life.aclose)
+        replica = Replica(service.address, self.channel(service.address), clock, life)
         self.replicas.append(replica)
         return replica
+
+    async def stop(self, replica: Replica) -> None:
+        """Stops a replica in good order."""
+        self.replicas.remove(replica)
+        await replica.life.aclose()
 
     def channel(
         self, address: str, subject: str = "tester", scopes: Iterable[str] = EVERYTHING

@@ -21,7 +21,7 @@ from chassis.ids import uuid7
 from services.notify.domain.link import Links
 from tests.fixtures.eventually import eventually
 from tests.service.notify.receivers import Receiver, receiving
-from tests.service.notify.world import RECEIPT_KEY, Replica, World
+from tests.service.notify.world import RECEIPT_KEY, WEBHOOK, Replica, World
 from tocsin.notify.v1 import route_pb2, route_service_pb2
 
 DELIVERED, READ, ACKNOWLEDGED, FAILED = "DELIVERED", "READ", "ACKNOWLEDGED", "FAILED"
@@ -210,7 +210,7 @@ async def test_links_that_are_not_good_enough(world: World, paged: route_pb2.Rou
             await world.receipt(paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=token)
         assert caught.value.reason == reason
     (unchanged,) = (
-        await world.notify.routes.ListRoutes(route_service_pb2.ListRoutesRequest(channel=2))
+        await world.notify.routes.ListRoutes(route_service_pb2.ListRoutesRequest(channel=WEBHOOK))
     ).routes
     assert name(unchanged) == "SENT"
     assert list(unchanged.receipts) == []
@@ -220,7 +220,11 @@ async def test_links_that_are_not_good_enough(world: World, paged: route_pb2.Rou
 async def test_what_is_wrong_with_a_receipt(world: World, paged: route_pb2.RouteLog) -> None:
     with pytest.raises(Invalid) as caught:
         await world.receipt(
-            paged.route_log_id, "PENDING", receipt_id="x" * 129, detail="y" * 4097, at=datetime(1960, 1, 1)
+            paged.route_log_id,
+            "PENDING",
+            receipt_id="x" * 129,
+            detail="y" * 4097,
+            at=datetime(1960, 1, 1, tzinfo=UTC),
         )
     assert {field.path for field in caught.value.fields} == {"status", "receipt_id", "detail", "at"}
     with pytest.raises(Invalid):
@@ -262,7 +266,7 @@ async def test_a_plain_client_sees_the_reason(world: World, paged: route_pb2.Rou
                 "/tocsin.notify.v1.RouteService/RecordReceipt",
                 request_serializer=route_service_pb2.RecordReceiptRequest.SerializeToString,
                 response_deserializer=route_pb2.RouteLog.FromString,
-            )(route_service_pb2.RecordReceiptRequest(route_log_id=paged.route_log_id, status=4))
+            )(route_service_pb2.RecordReceiptRequest(route_log_id=paged.route_log_id))
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -100,6 +100,12 @@ class Replica:
         self.pages = page_service_pb2_grpc.PageServiceStub(self.channel)
         self.routes = route_service_pb2_grpc.RouteServiceStub(self.channel)
         self.inbox = inbox_service_pb2_grpc.InboxServiceStub(self.channel)
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def watch(self, responder: str, resume_token: str = "") -> Any:
+        """The stream of an inbox."""
+        request = inbox_service_pb2.WatchInboxRequest(responder_id=responder, resume_token=resume_token)
+        return self.inbox.WatchInbox(request, metadata=self._metadata)
 
 
 class World:
@@ -273,10 +279,6 @@ async def first(
 ) -> list[inbox_service_pb2.WatchInboxResponse]:
     """The next answers of a stream."""
     async with asyncio.timeout(timeout):
-        return [await stream.read() for _ in range(count)]
-
-
-async def code_of(call: Any) -> grpc.StatusCode:
-    """The status with which a streaming call ends."""
-    found: grpc.StatusCode = await call.code()
-    return found
+        answers = [await stream.read() for _ in range(count)]
+    assert grpc.aio.EOF not in answers
+    return answers

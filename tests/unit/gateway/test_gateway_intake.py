@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import Invalid
 from services.gateway.intake import alertmanager, events, pagerduty, signal
-from services.gateway.intake.ingest import _request
+from services.gateway.intake.ingest import request_of
 from services.gateway.intake.signal import Action, Severity, Signal
 
 DATA = Path(__file__).parents[2] / "data" / "gateway"
@@ -271,4 +271,4 @@ def _accepted(found: list[Signal]) -> None:
             assert len(name) <= signal.MOST_LABEL_NAME
             assert len(value) <= signal.MOST_LABEL_VALUE
         assert "\0" not in f"{one.title}{one.description}{one.source}{one.note}{one.dedup_key}{one.labels}"
-    assert _request("k" * 32, found).SerializeToString()
+    assert request_of("k" * 32, found).SerializeToString()

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf import message_factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import DomainError, Invalid
+from chassis.errors import Invalid
 from services.gateway import contract, query
 from services.gateway.contract import Rule
 from services.gateway.query import QueryReader
@@ -35,7 +36,7 @@ class Incoming:
     """As much of a request as the readers look at."""
 
     def __init__(self, rule: Rule, text: str) -> None:
-        self.variables = {name: text for name in rule.template.variables}
+        self.variables = dict.fromkeys(rule.template.variables, text)
 
 
 @settings(max_examples=400)
@@ -58,7 +59,7 @@ def test_any_body_is_read_or_refused(rule: Rule, value: object, text: str) -> No
     ),
 )
 def test_any_query_is_read_or_refused(rule: Rule, parameters: list[tuple[str, str]]) -> None:
-    message = READERS[rule.call]._new()
+    message = message_factory.GetMessageClass(rule.method.input_type)()
     QueryReader(rule.in_query, rule.method.name).fill(message, parameters, Wrong())
     assert message.SerializeToString() is not None
 
@@ -76,8 +77,8 @@ def test_any_query_string_is_read_or_refused(text: bytes) -> None:
 def test_any_body_is_json_or_refused(body: bytes) -> None:
     try:
         parse(body)
-    except DomainError as error:
-        assert error.reason in ("NOT_JSON", "NESTED_TOO_DEEPLY")
+    except Invalid:
+        return
 
 
 def test_how_deep_a_body_may_be() -> None:

@@ -8,13 +8,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 TOLERANCE = 300.0
 """Seconds by which a webhook's timestamp may be off."""
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,29 @@ class Received:
     data: dict[str, Any]
 
 
+@dataclass(slots=True)
+class Behaviour:
+    """What the receiver does with a page: answers `status` after `delay` seconds, or never when it hangs."""
+
+    status: int = 204
+    delay: float = 0.0
+    hang: bool = False
+
+
+def new_secret() -> str:
+    """A fresh secret in the form of Standard Webhooks."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
 @dataclass
 class Receiver:
     """What came in so far, in order; `refused` counts what was not rightly signed."""
 
-    secret: str = field(default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    secret: str = field(default_factory=new_secret)
     url: str = ""
     pages: list[Received] = field(default_factory=list)
     refused: int = 0
+    behaviour: Behaviour = field(default_factory=Behaviour)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, count: int, timeout: float) -> list[Received]:
@@ -46,17 +62,41 @@ class Receiver:
                 pass
         return list(self.pages)
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Accepts a page: 204 when the signature is right, 401 when it is not."""
+    def app(self) -> web.Application:
+        """POST /page takes pages; GET /received shows them; PUT /behaviour changes what is done with them."""
+        app = web.Application()
+        app.router.add_post("/page", self._take)
+        app.router.add_get("/received", self._show)
+        app.router.add_put("/behaviour", self._behave)
+        return app
+
+    async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
         if not self._signed(request.headers, body):
             self.refused += 1
             return web.Response(status=401)
+        data = (await request.json())["data"]
         async with self._came:
-            data = (await request.json())["data"]
             self.pages.append(Received(time.monotonic(), request.headers["webhook-id"], data))
             self._came.notify_all()
-        return web.Response(status=204)
+        if self.behaviour.hang:
+            await asyncio.Event().wait()
+        await asyncio.sleep(self.behaviour.delay)
+        return web.Response(status=self.behaviour.status)
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return web.json_response({"pages": [asdict(page) for page in self.pages], "refused": self.refused})
+
+    async def _behave(self, request: web.Request) -> web.Response:
+        try:
+            wanted = Behaviour(**await request.json())
+            good = 200 <= int(wanted.status) <= 599 and 0 <= float(wanted.delay) <= 3600
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise web.HTTPBadRequest(text="want {status: 200-599, delay: seconds, hang: true or false}")
+        self.behaviour = wanted
+        return web.json_response(asdict(wanted))
 
     def _signed(self, headers: Any, body: bytes) -> bool:
         try:
@@ -72,16 +112,16 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver that listens on a free port of 127.0.0.1."""
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/page", receiver.take)
-    runner = web.AppRunner(app)
+async def receiving(
+    receiver: Receiver | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Receiver]:
+    """A receiver that listens; port 0 takes a free one."""
+    receiver = receiver or Receiver()
+    runner = web.AppRunner(receiver.app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/page"
+        await web.TCPSite(runner, host, port).start()
+        receiver.url = f"http://{host}:{runner.addresses[0][1]}/page"
         yield receiver
     finally:
         await runner.cleanup()

@@ -1,15 +1,11 @@
 """One clock for all replicas: the database's, carried forward by this process's monotonic clock."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
 from chassis.db import Database
-from chassis.errors import Unavailable
-
-RESYNC = timedelta(seconds=30)
 
 
 class Clock:
@@ -39,12 +35,3 @@ class Clock:
             anchor = (await conn.execute(text("select clock_timestamp()"))).scalar_one()
         after = time.monotonic()
         self._anchor, self._at = anchor, (before + after) / 2
-
-    async def follow(self, db: Database) -> None:
-        """Syncs every 30 seconds for ever; while the database is away the monotonic clock goes on."""
-        while True:
-            await asyncio.sleep(RESYNC.total_seconds())
-            try:
-                await self.sync(db)
-            except Unavailable:
-                continue

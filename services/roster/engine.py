@@ -11,12 +11,15 @@ from chassis.clock import Clock
 from chassis.crash import crashpoint
 from chassis.db import Database
 from chassis.loop import DueLoop
+from chassis.wake import Wakeups
 from services.roster.convert import events
 from services.roster.domain.coverage import Plan
 from services.roster.domain.handover import Watch, look
 from services.roster.memory import Memory
 from services.roster.storage import rosters, watches
 
+OUTBOX = "roster_outbox"
+"""The channel that wakes the relay of whichever replica leads."""
 AT_ONCE = 100
 POLL = timedelta(milliseconds=500)
 
@@ -26,9 +29,12 @@ _told = Counter("tocsin_roster_told_total", "Handovers and gaps told of.", ["kin
 class Engine:
     """The loop over due watches."""
 
-    def __init__(self, *, db: Database, memory: Memory, clock: Clock, gap_ahead: timedelta) -> None:
+    def __init__(
+        self, *, db: Database, memory: Memory, wakeups: Wakeups, clock: Clock, gap_ahead: timedelta
+    ) -> None:
         """Gaps are told of when they begin within `gap_ahead`."""
         self._db = db
+        self._wakeups = wakeups
         self._memory = memory
         self._clock = clock
         self._gap_ahead = gap_ahead
@@ -47,16 +53,17 @@ class Engine:
         async with self._db.begin() as conn:
             claimed = await watches.claim_due(conn, now, AT_ONCE)
             plans = await self._plans(conn, claimed)
-            for watch in claimed:
-                if watch.schedule_id in plans:
-                    await self._look(conn, watch, plans[watch.schedule_id])
+            told = [await self._look(conn, watch, plans[watch.schedule_id]) for watch in claimed]
             crashpoint("handovers.before_commit")
+        if any(told):
+            await self._wakeups.notify(OUTBOX)
         if len(claimed) == AT_ONCE:
             return timedelta()
         async with self._db.connect() as conn:
             return await watches.due_in(conn, self._clock.now())
 
-    async def _look(self, conn: AsyncConnection, watch: Watch, plan: Plan) -> None:
+    async def _look(self, conn: AsyncConnection, watch: Watch, plan: Plan) -> int:
+        """Tells what there is to tell of one schedule; how much that was."""
         now = self._clock.now()
         found = look(watch, plan, now, self._gap_ahead)
         await watches.save(conn, found.watch)
@@ -65,6 +72,7 @@ class Engine:
         await outbox.append(conn, told)
         _told.labels("handover").inc(len(found.handovers))
         _told.labels("gap_ahead").inc(len(found.gaps))
+        return len(told)
 
     async def _plans(self, conn: AsyncConnection, claimed: Sequence[Watch]) -> dict[str, Plan]:
         """The plans as they are now: those in memory, read again where they have changed since."""

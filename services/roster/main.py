@@ -21,7 +21,7 @@ from services.roster.api.schedules import ScheduleApi
 from services.roster.api.shifts import ShiftApi
 from services.roster.config import Config
 from services.roster.convert import events
-from services.roster.engine import Engine
+from services.roster.engine import OUTBOX, Engine
 from services.roster.memory import CHANGED, Memory
 from services.roster.storage import rosters
 from tocsin.options.v1 import options_pb2
@@ -55,7 +55,9 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     snapshot = Snapshot("roster", rosters.Reader().load, db, version=rosters.version)
     memory = Memory(snapshot, wakeups)
     relay = Relay(db, bus, stream=events.STREAM, source=events.SOURCE)
-    engine = Engine(db=db, memory=memory, clock=clock, gap_ahead=timedelta(days=config.gap_ahead_days))
+    gap_ahead = timedelta(days=config.gap_ahead_days)
+    engine = Engine(db=db, memory=memory, wakeups=wakeups, clock=clock, gap_ahead=gap_ahead)
+    wakeups.on(OUTBOX, relay.wake)
     for wake in (snapshot.wake, engine.wake, relay.wake):
         wakeups.on(CHANGED, wake)
 

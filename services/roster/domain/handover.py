@@ -88,5 +88,6 @@ def _gaps(plan: Plan, now: datetime, ahead: timedelta) -> list[Interval]:
     if not ahead:
         return []
     within = Interval(now, now + ahead)
-    used = plan.schedule.layers or any(part.ends_at > now for part in (*plan.shifts, *plan.overrides))
+    ends = [shift.ends_at for shift in plan.shifts] + [override.ends_at for override in plan.overrides]
+    used = plan.schedule.layers or max(ends, default=now) > now
     return gaps(cover(plan, within), within) if used else []

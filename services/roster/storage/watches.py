@@ -28,7 +28,7 @@ async def revisions(conn: AsyncConnection, claimed: Sequence[Watch]) -> dict[str
     """
     named = any_(literal([watch.schedule_id for watch in claimed], ARRAY(Text)))
     query = select(schedules.c.schedule_id, schedules.c.revision).where(schedules.c.schedule_id == named)
-    return {schedule_id: revision for schedule_id, revision in await conn.execute(query)}
+    return {row.schedule_id: row.revision for row in await conn.execute(query)}
 
 
 async def save(conn: AsyncConnection, watch: Watch) -> None:

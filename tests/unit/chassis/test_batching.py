@@ -156,7 +156,7 @@ async def test_a_caller_that_gives_up_harms_nobody() -> None:
     waiting[1].cancel()
     await passes()
     store.gate.set()
-    assert await asyncio.gather(waiting[0], waiting[2]) == [20, 40]
+    assert (await waiting[0], await waiting[2]) == (20, 40)
     assert store.flushes == [[1], [2, 4]], "an item not yet taken is taken back"
     assert await group.submit(5) == 50
 

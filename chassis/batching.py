@@ -21,15 +21,11 @@ ENOUGH = 0.75
 MEMORY = 0.25
 """The weight of the newest flush in the recent concurrency."""
 
-_sizes = Histogram(
-    "tocsin_flush_items", "Items a flush.", ["batch"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
-)
-_seconds = Histogram(
-    "tocsin_flush_seconds",
-    "How long flushes took.",
-    ["batch"],
-    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
-)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+
+_sizes = Histogram("tocsin_flush_items", "Items a flush.", ["batch"], buckets=SIZES)
+_seconds = Histogram("tocsin_flush_seconds", "How long flushes took.", ["batch"], buckets=SECONDS)
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -75,11 +71,8 @@ class GroupCommit(Generic[Item, Answer]):
         """The answers or errors of a batch, in order; a batch larger than a flush is written piece by piece."""
         if len(items) >= THROUGH:
             return await asyncio.shield(self._spawn(self._through(items)))
-        answers = await asyncio.gather(*map(self._enqueue, items), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, Exception):
-                raise answer
-        return answers  # type: ignore[return-value]  # what is left are Answers and Exceptions
+        waits = [self._enqueue(item) for item in items]
+        return await asyncio.gather(*waits, return_exceptions=True)  # type: ignore[return-value]
 
     async def drain(self) -> None:
         """Waits until everything submitted so far has been answered."""

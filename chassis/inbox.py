@@ -1,12 +1,12 @@
 """Events in, exactly once in effect: what was seen is recorded in the transaction that acts on it."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Text, Uuid, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.bus import Bus, Received
@@ -19,14 +19,16 @@ _log = structlog.get_logger()
 _events = Counter("tocsin_consumed_events_total", "Events taken from the broker.", ["consumer", "outcome"])
 
 _FRESH = text(
-    """insert into inbox (consumer, event_id) select :consumer, id from unnest(:ids) id order by id
+    """insert into inbox (consumer, event_id)
+    select :consumer, id from unnest(cast(:ids as uuid[])) id order by id
     on conflict do nothing returning event_id"""
-).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("consumer", type_=Text))
+)
 
 _BURY = text(
     """insert into dead_letters (consumer, event_id, type, subject, data, headers, error)
-    values (:consumer, :event_id, :type, :subject, :data, :headers, :error) on conflict do nothing"""
-).bindparams(bindparam("headers", type_=JSONB))
+    values (:consumer, :event_id, :type, :subject, :data, cast(:headers as jsonb), :error)
+    on conflict do nothing"""
+)
 
 
 async def fresh(conn: AsyncConnection, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
@@ -38,8 +40,8 @@ async def fresh(conn: AsyncConnection, consumer: str, ids: Sequence[UUID]) -> se
 class Consumer:
     """Consumes events exactly once in effect: inbox and handler in one transaction, acknowledged after the commit.
 
-    A batch that fails is halved until the events at fault stand alone; these go to `dead_letters` before the broker
-    is told. Unavailable and TimedOut are never the event's fault: the batch is given back and tried again later.
+    A batch that fails is halved until the events at fault stand alone. One that fails twice goes to `dead_letters`
+    before the broker is told. Unavailable and TimedOut are never the event's fault: the batch is given back and tried again later.
     """
 
     def __init__(
@@ -70,18 +72,19 @@ class Consumer:
             stream=self._stream, durable=self._durable, subjects=self._subjects, handle=self._take
         )
 
-    async def _take(self, batch: Sequence[Received]) -> None:
+    async def _take(self, batch: Sequence[Received], *, again: bool = False) -> None:
         try:
             events = await self._commit(batch)
         except (Unavailable, TimedOut):
             raise
         except Exception as error:
-            if len(batch) == 1:
+            if half := len(batch) // 2:
+                await self._take(batch[:half], again=True)
+                await self._take(batch[half:], again=True)
+            elif again or batch[0].redelivered:
                 await self._bury(batch[0], error)
             else:
-                half = len(batch) // 2
-                await self._take(batch[:half])
-                await self._take(batch[half:])
+                raise
         else:
             crashpoint("consumer.after_commit")
             _events.labels(self._name, "handled").inc(len(events))
@@ -104,7 +107,7 @@ class Consumer:
             "type": event.type,
             "subject": event.subject,
             "data": event.data,
-            "headers": dict(event.headers),
+            "headers": json.dumps(dict(event.headers)),
             "error": f"{type(error).__name__}: {error}"[:4000].replace("\0", ""),
         }
         async with self._db.begin() as conn:

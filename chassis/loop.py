@@ -12,7 +12,6 @@ from chassis.errors import DomainError
 FIRST_RETRY = timedelta(milliseconds=50)
 
 _log = structlog.get_logger()
-_runs = Counter("tocsin_loop_runs_total", "Runs of a loop's work that ended well.", ["loop"])
 _failures = Counter("tocsin_loop_failures_total", "Runs of a loop's work that failed.", ["loop", "reason"])
 
 
@@ -53,12 +52,11 @@ class DueLoop:
             try:
                 due_in = await self._work()
             except Exception as error:
-                self._failed(error, retry)
+                self._failed(error)
                 await asyncio.sleep(retry.total_seconds())
                 retry = min(retry * 2, self._poll)
             else:
                 retry = FIRST_RETRY
-                _runs.labels(self.name).inc()
                 await self._sleep(self._poll if due_in is None else min(due_in, self._poll))
 
     async def _sleep(self, pause: timedelta) -> None:
@@ -71,15 +69,8 @@ class DueLoop:
         finally:
             timer.cancel()
 
-    def _failed(self, error: Exception, retry: timedelta) -> None:
+    def _failed(self, error: Exception) -> None:
         reason = reason_of(error)
         _failures.labels(self.name, reason).inc()
         trace = None if isinstance(error, DomainError) else error
-        _log.warning(
-            "loop_failed",
-            loop=self.name,
-            reason=reason,
-            error=str(error),
-            retry_in=retry.total_seconds(),
-            exc_info=trace,
-        )
+        _log.warning("loop_failed", loop=self.name, reason=reason, error=str(error), exc_info=trace)

@@ -6,20 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    Uuid,
-    bindparam,
-    text,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, Table, Text, Uuid, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.db import Database
@@ -94,32 +81,24 @@ def create_statements() -> list[str]:
 
 _APPEND = text(
     f"""insert into outbox ({COLUMNS})
-    select {COLUMNS} from unnest(:ids, :types, :subjects, :datas, :ats, :traces)
+    select {COLUMNS} from unnest(cast(:ids as uuid[]), cast(:types as text[]), cast(:subjects as text[]),
+        cast(:datas as bytea[]), cast(:ats as timestamptz[]), cast(:traces as text[]))
         with ordinality as event ({COLUMNS}, place) order by place"""
-).bindparams(
-    bindparam("ids", type_=ARRAY(Uuid)),
-    bindparam("types", type_=ARRAY(Text)),
-    bindparam("subjects", type_=ARRAY(Text)),
-    bindparam("datas", type_=ARRAY(BYTEA)),
-    bindparam("ats", type_=ARRAY(DateTime(timezone=True))),
-    bindparam("traces", type_=ARRAY(Text)),
 )
 
 
 async def append(conn: AsyncConnection, events: Sequence[Event]) -> None:
     """Writes the events on the caller's transaction, in order, by one statement; nothing for no events."""
     if events:
-        await conn.execute(
-            _APPEND,
-            {
-                "ids": [e.id for e in events],
-                "types": [e.type for e in events],
-                "subjects": [e.subject for e in events],
-                "datas": [e.data for e in events],
-                "ats": [e.at for e in events],
-                "traces": [e.trace_parent for e in events],
-            },
-        )
+        lists = {
+            "ids": [e.id for e in events],
+            "types": [e.type for e in events],
+            "subjects": [e.subject for e in events],
+            "datas": [e.data for e in events],
+            "ats": [e.at for e in events],
+            "traces": [e.trace_parent for e in events],
+        }
+        await conn.execute(_APPEND, lists)
 
 
 async def maintain(db: Database, *, ahead_days: int = 3, keep_days: int = 7, now: datetime) -> None:

@@ -7,11 +7,9 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Any
-from urllib.parse import quote, unquote
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import nats.errors
 import structlog
@@ -19,8 +17,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 
+from chassis.cloudevents import Message, Received
 from chassis.errors import Unavailable
 from chassis.loop import reason_of
+
+__all__ = ["Bus", "Received", "StreamState"]
 
 ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 30, 7 * 86_400
 """Seconds: for the broker to answer, for a pull request to stand (what a restarted broker forgets is asked for
@@ -32,75 +33,14 @@ BUFFER = 64 << 20
 """Bytes that nats-py may hold back: more than a window, or publishing would block inside it."""
 SECOND = 10**9
 
-Handle = Callable[[Sequence["Received"]], Awaitable[None]]
+Handle = Callable[[Sequence[Received]], Awaitable[None]]
 
 _DENIED = "permissions violation for publish"
 _NO_MESSAGES, _EXPIRED, _HEARTBEAT = "404", "408", "100"
 _STREAM_DIFFERS, _STREAM_MISSING = "JETSTREAM_10058", "JETSTREAM_10059"
-_PLAIN = re.compile(r"[!#$&-~]*")
 _ACK = re.compile(rb'\{"stream":"[^"]+",\s*"seq":(\d+)')
 _log = structlog.get_logger()
 _errors = Counter("tocsin_bus_errors_total", "Errors of the broker and its connection.", ["reason"])
-
-
-def encode(value: str) -> str:
-    """A header value as CloudEvents' NATS binding has it: space, quote, percent and non-ASCII percent-encoded."""
-    return value if _PLAIN.fullmatch(value) else quote(value, safe="!#$&'()*+,/:;<=>?@[\\]^`{|}~")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is published: `lines` are the headers beside Nats-Msg-Id, encoded, one `name: value` each."""
-
-    id: str
-    subject: str
-    lines: Sequence[str]
-    data: bytes
-
-
-class _Block(str):
-    """Header lines that nats-py takes for the value of the first one and passes on as they are.
-
-    It checks and strips every header of every message, which costs as much as all the rest of the relay.
-    """
-
-    __slots__ = ()
-
-    def strip(self, _: str | None = None, /) -> "_Block":
-        return self
-
-    def translate(self, _: object, /) -> "_Block":
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """An event as it arrived, headers decoded; `redelivered` counts the deliveries before this one."""
-
-    id: UUID
-    type: str
-    subject: str
-    data: bytes
-    at: datetime | None
-    headers: Mapping[str, str]
-    redelivered: int
-
-    @classmethod
-    def read(cls, msg: Msg) -> "Received":
-        """Reads any message: one that is not a CloudEvent gets an id made from its place in the stream, and its NATS
-        subject as type, so that it can be buried without harm to its neighbours."""
-        headers = {key: unquote(value).replace("\0", "\ufffd") for key, value in (msg.headers or {}).items()}
-        _, _, stream, _, delivered, seq, *_ = msg.reply.split(".")
-        try:
-            event_id = UUID(headers["ce-id"])
-        except (KeyError, ValueError):
-            event_id = uuid5(NAMESPACE_URL, f"{stream}/{seq}")
-        try:
-            at = datetime.fromisoformat(headers["ce-time"])
-        except (KeyError, ValueError):
-            at = None
-        event_type, subject = headers.get("ce-type", msg.subject), headers.get("ce-subject", "")
-        return cls(event_id, event_type, subject, msg.data, at, headers, int(delivered) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +164,8 @@ class Bus:
         try:
             async with asyncio.timeout(ANSWER):
                 for place, message in enumerate(messages):
-                    headers: dict[str, str] = {
-                        "Nats-Msg-Id": _Block("\r\n".join((message.id, *message.lines)))
-                    }
-                    await client.publish(
-                        message.subject, message.data, f"{self._acks}.{number}.{place}", headers
-                    )
+                    reply = f"{self._acks}.{number}.{place}"
+                    await client.publish(message.subject, message.data, reply, message.headers)
                     if place % YIELD == 0:
                         await asyncio.sleep(0)
                 await window.done.wait()

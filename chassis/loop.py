@@ -35,6 +35,7 @@ class DueLoop:
         self._work = work
         self._poll = poll
         self._woken = asyncio.Event()
+        self._problem = ""
 
     def wake(self) -> None:
         """Asks for a run. Wakes coalesce; one that comes while work runs makes it run once more."""
@@ -56,7 +57,7 @@ class DueLoop:
                 await asyncio.sleep(retry.total_seconds())
                 retry = min(retry * 2, self._poll)
             else:
-                retry = FIRST_RETRY
+                retry, self._problem = FIRST_RETRY, ""
                 await self._sleep(self._poll if due_in is None else min(due_in, self._poll))
 
     async def _sleep(self, pause: timedelta) -> None:
@@ -72,5 +73,7 @@ class DueLoop:
     def _failed(self, error: Exception) -> None:
         reason = reason_of(error)
         _failures.labels(self.name, reason).inc()
-        trace = None if isinstance(error, DomainError) else error
-        _log.warning("loop_failed", loop=self.name, reason=reason, error=str(error), exc_info=trace)
+        if reason != self._problem:  # a database that is away for an hour is one line
+            self._problem = reason
+            trace = None if isinstance(error, DomainError) else error
+            _log.warning("loop_failed", loop=self.name, reason=reason, error=str(error), exc_info=trace)

@@ -12,7 +12,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 from psycopg.rows import class_row
 
-from chassis.bus import Bus, Message, encode
+from chassis.bus import Bus
+from chassis.cloudevents import Message, encode
 from chassis.crash import crashpoint
 from chassis.db import Database
 from chassis.errors import Unavailable
@@ -34,7 +35,7 @@ select pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema())),
     set_config('synchronous_commit', 'off', false)  -- a mark that is lost means publishing twice"""
 _CLAIM: LiteralString = """
 select seq, id::text, type, subject, data, at at time zone 'UTC' as at, trace_parent,
-    id::text || coalesce('.' || stream_seq, '') as message_id from outbox
+    id::text || '' as message_id from outbox
 where published_at is null and seq > %b and seq <> all (%b::bigint[]) order by seq limit %b"""
 _MARK: LiteralString = """
 update outbox set published_at = now(), stream_seq = done.stream_seq

@@ -2,20 +2,40 @@
 
 import typer
 
-from cli.demo.command import demo
-from cli.health import health
-from cli.migrate import migrate
-from cli.secrets import secrets
-from cli.sink import sink
-from cli.tokens import token
-from cli.up import up
+from cli.lazy import lazy_group
 
+COMMANDS = {
+    "On call": {
+        "status": "cli.status:status",
+        "oncall": "cli.oncall:oncall",
+        "alerts": "cli.alerts.commands:app",
+        "schedule": "cli.schedule:app",
+        "policy": "cli.policy:app",
+        "silence": "cli.silence:app",
+        "sla": "cli.sla:sla",
+        "tail": "cli.tail:tail",
+        "apply": "cli.declared.commands:apply",
+        "export": "cli.declared.commands:export",
+    },
+    "The stack": {
+        "up": "cli.up:up",
+        "demo": "cli.demo.command:demo",
+        "token": "cli.tokens:token",
+        "sink": "cli.sink:sink",
+        "migrate": "cli.migrate:migrate",
+        "secrets": "cli.secrets:secrets",
+        "health": "cli.health:health",
+    },
+}
 app = typer.Typer(
     name="tocsin",
-    help="On-call alerting: who is on call, how an alert escalates, how it reaches them, how well it went.",
+    cls=lazy_group(COMMANDS),
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
-for command in (up, demo, token, sink, migrate, secrets, health):
-    app.command()(command)
+
+
+@app.callback()
+def main() -> None:
+    """On-call alerting: who is on call, how an alert escalates, how it reaches them, how well it went."""

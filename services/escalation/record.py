@@ -1,18 +1,18 @@
 """Writes what verbs and steps have decided: alerts, timers, timelines and events, all in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import outbox
 from chassis.ids import uuid7
+from chassis.outbox import Event
 from services.escalation.convert import alerts as convert
-from services.escalation.domain.alert import Action, Alert, Change
+from services.escalation.domain.alert import Action, Change
 from services.escalation.domain.timer import Kind, Timer
-from services.escalation.storage import alerts, executions, timers
+from services.escalation.storage.changes import Changes, write
 from tocsin.escalation.v1 import alert_pb2
 
 
@@ -24,46 +24,48 @@ class Made:
     trace: str = ""
 
 
-async def record(conn: AsyncConnection, made: Sequence[Made], now: datetime) -> list[alert_pb2.Alert]:
+async def record(
+    conn: AsyncConnection, made: Sequence[Made], now: datetime, *, used: Iterable[Timer] = ()
+) -> list[alert_pb2.Alert]:
     """Writes the changes of alerts that are locked, in order, and answers each alert as it is after its change.
 
-    Several changes of one alert follow one another: each begins with what the one before left.
+    Several changes of one alert follow one another: each begins with what the one before left. `used` are timers that
+    have been decided; they are gone, unless a change sets them anew.
     """
-    changed: dict[UUID, Alert] = {}
-    events: list[outbox.Event] = []
-    messages: list[alert_pb2.Alert] = []
-    for one in made:
-        alert = one.change.alert
-        message = convert.alert_message(alert)
-        messages.append(message)
-        if one.change.events:
-            changed[alert.alert_id] = alert
-        for happened in one.change.events:
-            as_then = message if happened.alert is alert else None
-            events.append(convert.event(happened, as_then, one.trace))
+    messages = [convert.alert_message(one.change.alert) for one in made]
     changes = [one.change for one in made]
-    await alerts.update(conn, changed.values())
-    await _time(conn, changes)
-    await alerts.note(conn, _actions(changes, now))
-    await executions.add(conn, [e.execution for c in changes for e in c.events if e.execution is not None])
-    await outbox.append(conn, events)
+    stopped, timers = _timing(changes, used)
+    if not (stopped or timers or any(change.events or change.action for change in changes)):
+        return messages
+    await write(
+        conn,
+        Changes(
+            alerts={change.alert.alert_id: change.alert for change in changes if change.events}.values(),
+            hushed={change.alert.alert_id for change in changes if change.hush},
+            stopped=stopped - timers.keys(),
+            timers=timers.values(),
+            actions=_actions(changes, now),
+            executions=[e.execution for change in changes for e in change.events if e.execution is not None],
+            events=[event for pair in zip(made, messages, strict=True) for event in _events(*pair)],
+        ),
+    )
     return messages
 
 
-async def _time(conn: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Stops and arms timers: of several changes of one alert the last counts."""
-    hushed: dict[UUID, None] = {}
-    armed: dict[tuple[UUID, Kind], Timer] = {}
+def _timing(
+    changes: Sequence[Change], used: Iterable[Timer]
+) -> tuple[set[tuple[UUID, Kind]], dict[tuple[UUID, Kind], Timer]]:
+    """The timers to be stopped, and those to be set: of several changes of one alert the last counts."""
+    stopped = {(timer.alert_id, timer.kind) for timer in used}
+    timers: dict[tuple[UUID, Kind], Timer] = {}
     for change in changes:
-        alert_id = change.alert.alert_id
         if change.hush:
-            hushed[alert_id] = None
             for kind in Kind:
-                armed.pop((alert_id, kind), None)
+                stopped.add((change.alert.alert_id, kind))
+                timers.pop((change.alert.alert_id, kind), None)
         if change.timer is not None:
-            armed[alert_id, change.timer.kind] = change.timer
-    await timers.hush(conn, list(hushed))
-    await timers.arm(conn, armed.values())
+            timers[change.timer.alert_id, change.timer.kind] = change.timer
+    return stopped, timers
 
 
 def _actions(changes: Sequence[Change], now: datetime) -> list[Action]:
@@ -72,3 +74,9 @@ def _actions(changes: Sequence[Change], now: datetime) -> list[Action]:
         for change in changes
         if change.action is not None
     ]
+
+
+def _events(one: Made, message: alert_pb2.Alert) -> Iterator[Event]:
+    for happened in one.change.events:
+        as_then = message if happened.alert is one.change.alert else None
+        yield convert.event(happened, as_then, one.trace)

@@ -1,7 +1,7 @@
 """Takes the steps of escalations that are due: each once, whichever replica takes it."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -45,13 +45,6 @@ class Decided:
 
     timer: Timer
     decision: Decision
-
-    @property
-    def used_up(self) -> bool:
-        """Whether the timer is gone, rather than set anew or tried again later."""
-        following = self.decision.change.timer
-        again = following is not None and following.kind is self.timer.kind
-        return self.decision.outcome is not Outcome.ROSTER_AWAY and not again
 
 
 class Steps:
@@ -140,16 +133,12 @@ class Steps:
             decision = decide(policy, alert, timer, covers, now, execution_id=uuid7())
             latest[alert.alert_id] = decision.change.alert
             decided.append(Decided(timer, decision))
-        await self._write(conn, decided, now)
-        return decided
-
-    async def _write(self, conn: AsyncConnection, decided: Sequence[Decided], now: datetime) -> None:
         later = [one.timer for one in decided if one.decision.outcome is Outcome.ROSTER_AWAY]
-        used = [one.timer for one in decided if one.used_up]
-        changes = [one.decision.change for one in decided]
         await timers.postpone(conn, later, now + RETRY)
-        await timers.use_up(conn, used)
-        await record(conn, [Made(change) for change in changes if change.events], now)
+        done = [one for one in decided if one.decision.outcome is not Outcome.ROSTER_AWAY]
+        made = [Made(one.decision.change) for one in done]
+        await record(conn, made, now, used=[one.timer for one in done])
+        return decided
 
 
 def _tell(one: Decided, now: datetime) -> None:

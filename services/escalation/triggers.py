@@ -1,5 +1,6 @@
 """Takes reports: each opens an alert or adds to one, durably, many of them in one commit."""
 
+from collections import Counter as Counted
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -154,9 +155,8 @@ class Triggers:
         crashpoint("trigger.after_commit")
         self._committed()
         done = [answer for answer in answers if answer is not None]
-        for answer in done:
-            if isinstance(answer, Triggered):
-                _triggers.labels(answer.outcome).inc()
+        for outcome, count in Counted(one.outcome for one in done if isinstance(one, Triggered)).items():
+            _triggers.labels(outcome).inc(count)
         return done
 
     async def _open(self, triggers: Sequence[Trigger], now: datetime) -> list[tuple[int, Triggered]]:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvloop
@@ -56,7 +57,7 @@ async def latencies(address: str, method: str, body: bytes, *, token: str, calls
     """Seconds of each of so many calls by one caller, one after the other."""
     took = []
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(method)
+        call: Any = channel.unary_unary(method)
         for _ in range(calls):
             began = time.perf_counter()
             await call(body, metadata=(("authorization", f"Bearer {token}"),))
@@ -66,7 +67,7 @@ async def latencies(address: str, method: str, body: bytes, *, token: str, calls
 
 async def _burst(address: str, method: str, body: bytes, token: str, calls: int, in_flight: int) -> float:
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(method)
+        call: Any = channel.unary_unary(method)
         left = iter(range(calls))
 
         async def caller() -> None:

@@ -9,7 +9,8 @@ from tests.fixtures.stack import running
 
 def main() -> None:
     """Cold and warm, three times each."""
-    cold, warm = [], []
+    cold: list[float] = []
+    warm: list[float] = []
     for _ in range(3):
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
             for took in (cold, warm):

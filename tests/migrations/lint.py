@@ -11,13 +11,14 @@ import alembic.command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from chassis.migrate import LOCK_TIMEOUT
 from cli.stack.schemas import CONTEXTS, script_location
 
 ROOT = Path(__file__).parents[2]
 
 
 def statements(context: str) -> Iterator[tuple[str, str]]:
-    """The name and the SQL of each migration of a service, oldest first."""
+    """The name and the SQL of each migration of a service, oldest first, with the time limit that `upgrade` sets."""
     location = script_location(context)
     assert location is not None, f"services.{context} has no migrations"
     scripts = ScriptDirectory(str(location))
@@ -26,7 +27,7 @@ def statements(context: str) -> Iterator[tuple[str, str]]:
         config = Config(output_buffer=rendered)
         config.set_main_option("script_location", str(location))
         alembic.command.upgrade(config, f"{script.down_revision or 'base'}:{script.revision}", sql=True)
-        yield f"{context}-{script.revision}", rendered.getvalue()
+        yield f"{context}-{script.revision}", f"set lock_timeout = '{LOCK_TIMEOUT}';\n{rendered.getvalue()}"
 
 
 def main() -> int:

@@ -188,6 +188,8 @@ class Index(Generic[Rule]):
 
     def matching(self, labels: Mapping[str, str]) -> Iterator[Rule]:
         """The rules whose matchers all match, in their order."""
+        if not self._rules:
+            return
         places = self._always.copy()
         for label in labels.items():
             places += self._by_value.get(label, ())

@@ -1,4 +1,4 @@
-"""Statements on alerts and on what people did to them."""
+"""Statements that open, lock and find alerts, and read their timelines."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, text, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import NotFound
@@ -44,20 +44,6 @@ with input as materialized (
     from input join opened using (alert_id)
 )
 select alert_id from opened"""
-
-_UPDATE = text(
-    """update alerts set
-        state = new.state, acked_at = new.acked_at, acked_by = new.acked_by, closed_at = new.closed_at,
-        closed_by = new.closed_by, snoozed_until = new.snoozed_until, trigger_count = new.trigger_count,
-        last_triggered_at = new.last_triggered_at, escalation_level = new.escalation_level,
-        suppressed_by = new.suppressed_by, parent_alert_id = new.parent_alert_id, version = new.version
-    from json_to_recordset(:rows) as new (
-        alert_id uuid, state text, acked_at timestamptz, acked_by text, closed_at timestamptz, closed_by text,
-        snoozed_until timestamptz, trigger_count int, last_triggered_at timestamptz, escalation_level smallint,
-        suppressed_by text, parent_alert_id uuid, version bigint)
-    where alerts.alert_id = new.alert_id"""
-)
-
 
 _CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
 _NONE = literal("", literal_execute=True)
@@ -149,30 +135,6 @@ async def lock(
     return {row.alert_id: Alert(**row._asdict()) for row in await conn.execute(query)}
 
 
-async def update(conn: AsyncConnection, changed: Iterable[Alert]) -> None:
-    """Writes alerts that are locked; what never changes is left alone."""
-    rows = [
-        {
-            "alert_id": alert.alert_id,
-            "state": alert.state,
-            "acked_at": alert.acked_at,
-            "acked_by": alert.acked_by,
-            "closed_at": alert.closed_at,
-            "closed_by": alert.closed_by,
-            "snoozed_until": alert.snoozed_until,
-            "trigger_count": alert.trigger_count,
-            "last_triggered_at": alert.last_triggered_at,
-            "escalation_level": alert.escalation_level,
-            "suppressed_by": alert.suppressed_by,
-            "parent_alert_id": alert.parent_alert_id,
-            "version": alert.version,
-        }
-        for alert in changed
-    ]
-    if rows:
-        await conn.execute(_UPDATE, {"rows": json.dumps(rows, default=str)})
-
-
 async def live_ids(conn: AsyncConnection, keys: Sequence[str]) -> dict[str, UUID]:
     """The alerts that are not closed, by their dedup keys."""
     query = select(alerts.c.dedup_key, alerts.c.alert_id).where(
@@ -237,26 +199,6 @@ async def newest(
         query = query.where(tuple_(alerts.c.opened_at, alerts.c.alert_id) < before)
     query = query.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc()).limit(limit)
     return [Alert(**row._asdict()) for row in await conn.execute(query)]
-
-
-async def note(conn: AsyncConnection, done: Sequence[Action]) -> None:
-    """Adds actions to the timelines."""
-    if done:
-        await conn.execute(
-            insert(actions).values(
-                [
-                    {
-                        "alert_id": one.alert_id,
-                        "action_id": one.action_id,
-                        "type": one.type,
-                        "actor": one.actor,
-                        "note": one.note,
-                        "at": one.at,
-                    }
-                    for one in done
-                ]
-            )
-        )
 
 
 async def timeline(

@@ -1,7 +1,6 @@
 """Statements on the steps taken, on the pages that notify has yet to accept, and on who was covered last."""
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -9,27 +8,13 @@ from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import tuple_row
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.escalation.domain.alert import Alert, Execution, Severity, State
 from services.escalation.domain.timer import Reason
 from services.escalation.tables.alerts import coverage, executions
-
-_ADD = text(
-    """with input as materialized (
-        select * from json_to_recordset(:rows) as input (
-            execution_id uuid, alert_id uuid, policy_id text, level smallint, reason text, targets text[],
-            recipients text[], at timestamptz, stale boolean)
-    ), step as (
-        insert into executions
-            (execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale)
-        select * from input
-    )
-    insert into pages (execution_id, alert_id, ready_at, attempts)
-    select execution_id, alert_id, at, 0 from input where recipients <> '{}'"""
-)
 
 _EXECUTION: LiteralString = "execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale"
 _ALERT: LiteralString = """alert_id, dedup_key, title, description, severity, source, labels, state, policy_id,
@@ -63,26 +48,6 @@ class Page:
 
     execution: Execution
     alert: Alert
-
-
-async def add(conn: AsyncConnection, steps: Iterable[Execution]) -> None:
-    """Records steps, and that notify must be told of those with recipients."""
-    rows = [
-        {
-            "execution_id": step.execution_id,
-            "alert_id": step.alert_id,
-            "policy_id": step.policy_id,
-            "level": step.level,
-            "reason": step.reason,
-            "targets": step.targets,
-            "recipients": step.recipients,
-            "at": step.at,
-            "stale": step.stale,
-        }
-        for step in steps
-    ]
-    if rows:
-        await conn.execute(_ADD, {"rows": json.dumps(rows, default=str)})
 
 
 async def of_alert(

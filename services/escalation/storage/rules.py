@@ -157,5 +157,5 @@ async def users_of(conn: AsyncConnection, policy_id: str) -> list[str]:
     users = [f"integration {integration_id!r}" for integration_id in found.scalars()]
     open_alerts = (await conn.execute(_OPEN_ALERTS, {"policy_id": policy_id})).one()
     if open_alerts.number:
-        users.append(f"{open_alerts.number} alerts that are not closed, like {open_alerts.example}")
+        users.append(f"alerts that are not closed ({open_alerts.number}, like {open_alerts.example})")
     return users

@@ -1,7 +1,6 @@
 """Statements on timers: claimed by one replica for a lease, and used up only under the claim that they have."""
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -9,10 +8,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import tuple_row
-from sqlalchemy import bindparam, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import Text, Uuid
 
 from services.escalation.domain.alert import Alert
 from services.escalation.domain.timer import Kind, Reason, Timer
@@ -31,27 +28,6 @@ where timers.alert_id = due.alert_id and timers.kind = due.kind
 returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, policy_id"""
 
 _NEXT: LiteralString = "select min(ready_at) from timers"
-
-_ARM = text(
-    """insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
-    select alert_id, kind, due_at, level, round, reason, targets, due_at
-    from json_to_recordset(:rows) as armed (
-        alert_id uuid, kind text, due_at timestamptz, level smallint, round smallint, reason text,
-        targets text[])
-    order by alert_id
-    on conflict (alert_id, kind) do update set
-        due_at = excluded.due_at, level = excluded.level, round = excluded.round, reason = excluded.reason,
-        targets = excluded.targets, ready_at = excluded.ready_at, claim = null"""
-)
-
-_HUSH = text(
-    """with timer as (delete from timers where alert_id = any (:ids))
-    delete from pages where alert_id = any (:ids)"""
-).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
-
-_USE_UP = text(
-    "delete from timers using unnest(:ids, :kinds) used (id, what) where alert_id = id and kind = what"
-).bindparams(bindparam("ids", type_=ARRAY(Uuid)), bindparam("kinds", type_=ARRAY(Text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,39 +74,6 @@ async def lock_claimed(conn: AsyncConnection, claim_id: UUID) -> list[tuple[Time
     )
     width = len(_FIELDS)
     return [(Timer(*row[:width]), Alert(*row[width:])) for row in await conn.execute(query)]
-
-
-async def arm(conn: AsyncConnection, armed: Iterable[Timer]) -> None:
-    """Sets timers; one of the same alert and kind is replaced, with the claim on it."""
-    rows = [
-        {
-            "alert_id": timer.alert_id,
-            "kind": timer.kind,
-            "due_at": timer.due_at,
-            "level": timer.level,
-            "round": timer.round,
-            "reason": timer.reason,
-            "targets": timer.targets,
-        }
-        for timer in armed
-    ]
-    if rows:
-        await conn.execute(_ARM, {"rows": json.dumps(rows, default=str)})
-
-
-async def hush(conn: AsyncConnection, ids: Sequence[UUID]) -> None:
-    """Ends everything that waits for these alerts: their timers, and the pages not sent yet."""
-    if ids:
-        await conn.execute(_HUSH, {"ids": ids})
-
-
-async def use_up(conn: AsyncConnection, used: Sequence[Timer]) -> None:
-    """Deletes timers that have been decided and lead to nothing more."""
-    if used:
-        await conn.execute(
-            _USE_UP,
-            {"ids": [timer.alert_id for timer in used], "kinds": [timer.kind.value for timer in used]},
-        )
 
 
 async def postpone(conn: AsyncConnection, later: Sequence[Timer], until: datetime) -> None:

@@ -9,8 +9,9 @@ from chassis.errors import AlreadyExists, Conflict, NotFound, Problems
 from chassis.server import Context
 from services.roster.convert import events
 from services.roster.convert import responders as convert
+from services.roster.domain.succession import needs
 from services.roster.memory import Memory
-from services.roster.storage import responders
+from services.roster.storage import responders, schedules
 from tocsin.roster.v1 import responder_pb2, responder_service_pb2, responder_service_pb2_grpc
 
 
@@ -90,6 +91,9 @@ class ResponderApi(responder_service_pb2_grpc.ResponderServiceServicer):
             if await responders.find(conn, responder_id, lock=True) is None:
                 raise _unknown(responder_id)
             used = await responders.uses(conn, responder_id, now)
+            for schedule in await schedules.naming(conn, responder_id):
+                if needs(schedule, responder_id, now):
+                    used.append(f"layers of the schedule {schedule.schedule_id!r}")
             if used:
                 raise Conflict(
                     f"the responder {responder_id!r} is named by {', '.join(used)}", reason="RESPONDER_IN_USE"

@@ -14,6 +14,7 @@ from services.roster.convert import events
 from services.roster.convert import schedules as convert
 from services.roster.domain import coverage
 from services.roster.domain.schedule import DEFAULT
+from services.roster.domain.succession import succeed
 from services.roster.memory import Memory
 from services.roster.storage import schedules
 from tocsin.roster.v1 import schedule_pb2, schedule_service_pb2, schedule_service_pb2_grpc
@@ -86,9 +87,10 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
             schedule = await schedules.find(conn, schedule_id, lock=True)
             if schedule is None:
                 raise _unknown(schedule_id)
-            schedule = convert.changed(schedule, request, problems)
-            await references.check_layers(conn, schedule, problems)
+            edited = convert.changed(schedule, request, problems)
+            await references.check_layers(conn, edited, problems)
             problems.check()
+            schedule = succeed(schedule, edited, now)
             await schedules.change(conn, schedule, now)
             changed = events.changed("schedule", schedule_id, "updated", now, schedule_id=schedule_id)
             await outbox.append(conn, [changed])

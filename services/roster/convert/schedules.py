@@ -64,12 +64,13 @@ def preview_to_wire(
     segments: Sequence[Segment], gaps: Sequence[Interval]
 ) -> schedule_service_pb2.PreviewScheduleResponse:
     """A preview as its message."""
+    stamps = {at: wire.timestamp(at) for _, *ends, _, _ in segments for at in ends}
     return schedule_service_pb2.PreviewScheduleResponse(
         segments=[
             schedule_pb2.Segment(
                 responder_id=responder_id,
-                starts_at=wire.timestamp(starts_at),
-                ends_at=wire.timestamp(ends_at),
+                starts_at=stamps[starts_at],
+                ends_at=stamps[ends_at],
                 source=SOURCES[source],
                 layer=layer,
             )

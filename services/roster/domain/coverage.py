@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from services.roster.domain.interval import Interval, clipped, holes
 from services.roster.domain.replacement import in_force
@@ -15,6 +14,7 @@ from services.roster.domain.rotation import turns
 from services.roster.domain.schedule import Layer, Schedule
 from services.roster.domain.shift import Override, Shift, Source
 from services.roster.domain.stretch import Present, Stretch, beneath, during, pieces
+from services.roster.domain.walltime import Clocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Segment(NamedTuple):
 def cover(plan: Plan, within: Interval) -> list[Stretch]:
     """Who is on call throughout the window, in stretches that are disjoint and in order, clipped to it."""
     covered = _explicit(plan.shifts, within)
-    zone = plan.schedule.zone
+    clocks = Clocks(plan.schedule.zone, within)
     for layer in reversed(plan.schedule.layers):
-        covered = beneath(covered, _layer(layer, zone, within))
+        covered = beneath(covered, _layer(layer, clocks, within))
     overrides = [o for o in plan.overrides if o.starts_at < within.ends_at and o.ends_at > within.starts_at]
     return _overridden(covered, overrides, within) if overrides else covered
 
@@ -73,20 +73,20 @@ def _segment(present: Present, starts_at: datetime, ends_at: datetime | None) ->
     return Segment(present.responder_id, starts_at, ends_at, present.source, present.layer)
 
 
-def _layer(layer: Layer, zone: ZoneInfo, within: Interval) -> list[Stretch]:
+def _layer(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
     """When a layer names somebody: its turns, cut to its restrictions."""
     if layer.named == {*layer.responder_ids}:
         [person] = layer.named if len(layer.named) == 1 else [""]
     else:
         person = ""
-    served = [Stretch(*within, _by(layer, person))] if person else _turns(layer, zone, within)
-    return during(served, windows(layer.restrictions, zone, within)) if layer.restrictions else served
+    served = [Stretch(*within, _by(layer, person))] if person else _turns(layer, clocks, within)
+    return during(served, windows(layer.restrictions, clocks, within)) if layer.restrictions else served
 
 
-def _turns(layer: Layer, zone: ZoneInfo, within: Interval) -> list[Stretch]:
+def _turns(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
     served: list[Stretch] = []
     people = {person: _by(layer, person) for person in layer.named}
-    for number, starts_at, ends_at in turns(layer.counted(), zone, within):
+    for number, starts_at, ends_at in turns(layer.counted(), clocks, within):
         person = layer.person(number)
         if person:
             starts_at, ends_at = max(starts_at, within.starts_at), min(ends_at, within.ends_at)

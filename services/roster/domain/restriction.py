@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.roster.domain import walltime
 from services.roster.domain.interval import Interval, clipped, union
+from services.roster.domain.walltime import Clocks, local
 
 EVERY_DAY = frozenset(range(7))
 DAY = timedelta(days=1)
@@ -29,27 +29,27 @@ class Restriction:
         """The weekdays on which the window starts."""
         return self.weekdays or EVERY_DAY
 
-    def on(self, day: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    def on(self, day: datetime, clocks: Clocks) -> tuple[datetime, datetime]:
         """From when until when the window of a local day is open; a start shown twice is its first showing, an end
         its last."""
         closing = day if self.end_time > self.start_time else day + DAY
         return (
-            walltime.first(datetime.combine(day, self.start_time), zone),
-            walltime.last(datetime.combine(closing, self.end_time), zone),
+            clocks.first(datetime.combine(day, self.start_time)),
+            clocks.last(datetime.combine(closing, self.end_time)),
         )
 
 
-def windows(restrictions: Sequence[Restriction], zone: ZoneInfo, within: Interval) -> list[Interval]:
+def windows(restrictions: Sequence[Restriction], clocks: Clocks, within: Interval) -> list[Interval]:
     """When at least one of the restrictions is open, as disjoint intervals in order, clipped to `within`."""
     day = (
-        _midnight(within.starts_at, zone) - 2 * DAY
+        _midnight(within.starts_at, clocks.zone) - 2 * DAY
     )  # a window may reach a day on, and clocks may skip a day
-    final = _midnight(within.ends_at, zone)
+    final = _midnight(within.ends_at, clocks.zone)
     opened = []
     while day <= final:
         for restriction in restrictions:
             if day.weekday() in restriction.days:
-                window = clipped(Interval(*restriction.on(day, zone)), within)
+                window = clipped(Interval(*restriction.on(day, clocks)), within)
                 if window is not None:
                     opened.append(window)
         day += DAY
@@ -57,4 +57,4 @@ def windows(restrictions: Sequence[Restriction], zone: ZoneInfo, within: Interva
 
 
 def _midnight(instant: datetime, zone: ZoneInfo) -> datetime:
-    return datetime.combine(walltime.local(instant, zone), time())
+    return datetime.combine(local(instant, zone), time())

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import assert_never
 
-from services.roster.domain.target import Active, OnSchedule, Person, Target
+from services.roster.domain.target import Active, NextOnSchedule, OnSchedule, Person, Target
 from services.roster.domain.timeline import OnCall, Timeline
 
 
@@ -42,6 +42,8 @@ class Roster:
                 return found
             case OnSchedule(schedule_id):
                 return [*self.timeline(schedule_id).at(at)]
+            case NextOnSchedule(schedule_id):
+                return [*self.timeline(schedule_id).after(at)]
             case Person(responder_id):
                 if responder_id not in self.responders:
                     raise Unknown("responder", responder_id)

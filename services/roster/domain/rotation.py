@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.roster.domain import walltime
 from services.roster.domain.interval import Interval
+from services.roster.domain.walltime import Clocks, local
 
 
 class Unit(StrEnum):
@@ -64,16 +64,16 @@ class Turn(NamedTuple):
     ends_at: datetime
 
 
-def turns(rotation: Rotation, zone: ZoneInfo, within: Interval) -> Iterator[Turn]:
+def turns(rotation: Rotation, clocks: Clocks, within: Interval) -> Iterator[Turn]:
     """The turns that meet the interval, in order, each meeting the next; turns that fall into a gap are left out.
 
     A handoff that clocks skip is at the end of the gap, one that they show twice at its first showing.
     """
     # A wall clock that has been set back shows an earlier turn than the one that runs, never a later one.
-    number = rotation.turn_at(walltime.local(within.starts_at, zone))
-    starts_at = walltime.first(rotation.handoff(number), zone)
+    number = rotation.turn_at(local(within.starts_at, clocks.zone))
+    starts_at = clocks.first(rotation.handoff(number))
     while starts_at < within.ends_at:
-        ends_at = walltime.first(rotation.handoff(number + 1), zone)
+        ends_at = clocks.first(rotation.handoff(number + 1))
         if ends_at > within.starts_at and ends_at > starts_at:
             yield Turn(number, starts_at, ends_at)
         number, starts_at = number + 1, ends_at
@@ -81,7 +81,8 @@ def turns(rotation: Rotation, zone: ZoneInfo, within: Interval) -> Iterator[Turn
 
 def running(rotation: Rotation, zone: ZoneInfo, at: datetime) -> Turn:
     """The turn that runs at an instant."""
-    return next(turns(rotation, zone, Interval(at, at + timedelta.resolution)))
+    within = Interval(at, at + timedelta.resolution)
+    return next(turns(rotation, Clocks(zone, within), within))
 
 
 def _months_later(start: datetime, months: int) -> datetime:

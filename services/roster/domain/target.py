@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-FORMS = "oncall://active, oncall://<schedule_id> or responder://<responder_id>"
-_TARGET = re.compile(r"(oncall|responder)://([^/]+)")
+FORMS = "oncall://active, oncall://<schedule_id>, oncall://<schedule_id>/next or responder://<responder_id>"
+_RESPONDER = re.compile(r"responder://([^/]+)")
+_ON_CALL = re.compile(r"oncall://([^/]+)(/next)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,30 @@ class OnSchedule:
 
 
 @dataclass(frozen=True, slots=True)
+class NextOnSchedule:
+    """Whoever comes next on a schedule: after the handover to other people, and after the gap before them."""
+
+    schedule_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """A responder, on call or not."""
 
     responder_id: str
 
 
-Target: TypeAlias = Active | OnSchedule | Person
+Target: TypeAlias = Active | OnSchedule | NextOnSchedule | Person
 
 
 def parse(text: str) -> Target | None:
     """Reads a target; None when it has no known form."""
-    match = _TARGET.fullmatch(text)
-    if match is None:
+    if responder := _RESPONDER.fullmatch(text):
+        return Person(responder[1])
+    on_call = _ON_CALL.fullmatch(text)
+    if on_call is None:
         return None
-    scheme, name = match.groups()
-    if scheme == "responder":
-        return Person(name)
-    return Active() if name == "active" else OnSchedule(name)
+    name, comes_next = on_call.groups()
+    if name == "active":
+        return None if comes_next else Active()
+    return NextOnSchedule(name) if comes_next else OnSchedule(name)

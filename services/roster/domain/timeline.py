@@ -1,6 +1,7 @@
 """Who is on call on one schedule at any instant: a bisection in an expansion made when first asked for."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from services.roster.domain.interval import Interval
 from services.roster.domain.shift import Source
 from services.roster.domain.stretch import Present, Stretch
 
-FIRST, FURTHER, LONGEST = timedelta(days=8), 4, timedelta(days=730)
+FIRST, FURTHER, LONGEST = timedelta(days=2), 4, timedelta(days=730)
 """How far an expansion reaches: four times as far until it shows the end of what is asked for, at most two years."""
 BACK = timedelta(hours=1)
 """How far an expansion reaches back from the instant that is asked for."""
@@ -42,15 +43,36 @@ class Timeline:
                     return people
         return self._expand(instant)
 
+    def after(self, instant: datetime) -> tuple[OnCall, ...]:
+        """Everybody on call after the next handover to other people, by responder; nobody when there is none."""
+        present = _ids(self.at(instant))
+        for reach in _reaches():
+            expansion = _Expansion(self.plan, Interval(instant, instant + reach), reach >= LONGEST)
+            people = expansion.other_than(present)
+            if people:
+                return people
+        return ()
+
     def _expand(self, instant: datetime) -> tuple[OnCall, ...]:
-        reach = FIRST
-        while True:
+        for reach in _reaches():
             expansion = _Expansion(self.plan, Interval(instant - BACK, instant + reach), reach >= LONGEST)
             people = expansion.at(instant)
             if people is not None:
                 self._expansions = [expansion, *self._expansions[: KEPT - 1]]
                 return people
-            reach = min(reach * FURTHER, LONGEST)
+        raise AssertionError("the longest expansion answers everything")
+
+
+def _reaches() -> Iterator[timedelta]:
+    reach = FIRST
+    while reach < LONGEST:
+        yield reach
+        reach *= FURTHER
+    yield LONGEST
+
+
+def _ids(people: tuple[OnCall, ...]) -> list[str]:
+    return [person.responder_id for person in people]
 
 
 class _Expansion:
@@ -67,6 +89,13 @@ class _Expansion:
     def at(self, instant: datetime) -> tuple[OnCall, ...] | None:
         """The people at an instant of the window."""
         return self._people[bisect_right(self._starts, instant) - 1]
+
+    def other_than(self, present: list[str]) -> tuple[OnCall, ...] | None:
+        """The first people of the window who are not the same; None when there are none, or when an end is beyond."""
+        for people in self._people:
+            if people is None or (people and _ids(people) != present):
+                return people
+        return None
 
     def _fill(self, stretches: list[Stretch]) -> None:
         """From the last stretch to the first, so that the end of each person's time is known."""

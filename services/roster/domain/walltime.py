@@ -3,10 +3,61 @@
 zoneinfo reports neither gaps nor repeated hours; its two folds give the offsets on both sides of a change.
 """
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-SECOND = timedelta(seconds=1)
+from services.roster.domain.interval import Interval
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOCAL_EPOCH = EPOCH.replace(tzinfo=None)
+
+
+class Clocks:
+    """The clocks of a zone, quick for wall times of one window: days without a change need no look at the zone."""
+
+    def __init__(self, zone: ZoneInfo, within: Interval) -> None:
+        self.zone = zone
+        self._from: list[datetime] = []
+        self._anchors: list[datetime | None] = []
+        self._look(within.starts_at - 3 * DAY, within.ends_at + 3 * DAY)
+
+    def first(self, wall: datetime) -> datetime:
+        """As `first` below."""
+        anchor = self._anchor(wall)
+        return first(wall, self.zone) if anchor is None else anchor + (wall - LOCAL_EPOCH)
+
+    def last(self, wall: datetime) -> datetime:
+        """As `last` below."""
+        anchor = self._anchor(wall)
+        return last(wall, self.zone) if anchor is None else anchor + (wall - LOCAL_EPOCH)
+
+    def _anchor(self, wall: datetime) -> datetime | None:
+        """When the local clock would have shown the epoch with the offset of a wall time; None near changes."""
+        place = bisect_right(self._from, wall) - 1
+        return self._anchors[place] if place >= 0 else None
+
+    def _look(self, at: datetime, end: datetime) -> None:
+        """Takes the offset of every day; within a day of a change, or of what was not looked at, the zone is asked."""
+        there = at.astimezone(self.zone)
+        self._mark(there + DAY, _offset(there))
+        while at < end:
+            at += DAY
+            before, there = there, at.astimezone(self.zone)
+            if _offset(before) != _offset(there):
+                self._mark(before - DAY, None)
+                self._mark(there + DAY, _offset(there))
+        self._mark(there - DAY, None)
+
+    def _mark(self, there: datetime, offset: timedelta | None) -> None:
+        """From a wall time on, the offset is this one."""
+        wall = there.replace(tzinfo=None)
+        while self._from and self._from[-1] >= wall:
+            self._from.pop()
+            self._anchors.pop()
+        self._from.append(wall)
+        self._anchors.append(None if offset is None else EPOCH - offset)
 
 
 def first(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -10,21 +10,19 @@ from sqlalchemy import (
     Select,
     Text,
     any_,
-    cast,
     delete,
     exists,
-    func,
     literal,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH, insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.roster.domain.responder import Responder
 from services.roster.storage import schedules as stored_schedules
-from services.roster.tables import overrides, responders, revisions, schedules, shifts
+from services.roster.tables import overrides, responders, revisions, shifts
 
 COLUMNS = [responders.c[field.name] for field in fields(Responder)]
 
@@ -75,14 +73,11 @@ async def remove(conn: AsyncConnection, responder_id: str, now: datetime) -> Non
 
 
 async def uses(conn: AsyncConnection, responder_id: str, now: datetime) -> list[str]:
-    """What names a responder and has not ended, for people to read; empty when nothing does."""
+    """Of what has not ended, what names a responder, for people to read; empty when nothing does."""
     shift = exists().where(shifts.c.responder_id == responder_id, shifts.c.ends_at > now)
     override = exists().where(_in_override(responder_id), overrides.c.ends_at > now)
     found = (await conn.execute(select(shift, override))).one()
-    used = [name for name, is_used in zip(("shifts", "overrides"), found, strict=True) if is_used]
-    named = select(schedules.c.schedule_id).where(_in_layers(responder_id)).order_by(schedules.c.schedule_id)
-    used += [f"layers of the schedule {name!r}" for name in (await conn.execute(named.limit(5))).scalars()]
-    return used
+    return [name for name, is_used in zip(("shifts", "overrides"), found, strict=True) if is_used]
 
 
 async def missing(conn: AsyncConnection, responder_ids: Collection[str]) -> set[str]:
@@ -101,11 +96,6 @@ async def missing(conn: AsyncConnection, responder_ids: Collection[str]) -> set[
 
 def _in_override(responder_id: str) -> ColumnElement[bool]:
     return or_(overrides.c.responder_id == responder_id, overrides.c.replaced_responder_id == responder_id)
-
-
-def _in_layers(responder_id: str) -> ColumnElement[bool]:
-    path = cast("$[*] ? (@.responder_ids[*] == $id || @.keeper == $id)", JSONPATH)
-    return func.jsonb_path_exists(schedules.c.layers, path, func.jsonb_build_object("id", responder_id))
 
 
 async def _one(conn: AsyncConnection, query: Select[Any]) -> Responder | None:

@@ -5,7 +5,8 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, cast, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -54,6 +55,14 @@ async def page(conn: AsyncConnection, after: str, limit: int) -> Sequence[Schedu
     """Up to `limit` schedules by id, after the one named."""
     query = select(*COLUMNS).where(schedules.c.schedule_id > after).order_by(schedules.c.schedule_id)
     return [Schedule(**row._asdict()) for row in await conn.execute(query.limit(limit))]
+
+
+async def naming(conn: AsyncConnection, responder_id: str) -> Sequence[Schedule]:
+    """The schedules whose layers name a person, by id."""
+    path = cast("$[*] ? (@.responder_ids[*] == $id || @.keeper == $id)", JSONPATH)
+    named = func.jsonb_path_exists(schedules.c.layers, path, func.jsonb_build_object("id", responder_id))
+    query = select(*COLUMNS).where(named).order_by(schedules.c.schedule_id)
+    return [Schedule(**row._asdict()) for row in await conn.execute(query)]
 
 
 async def change(conn: AsyncConnection, schedule: Schedule, now: datetime) -> None:

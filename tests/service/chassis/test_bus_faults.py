@@ -6,7 +6,8 @@ import time
 import pytest
 from prometheus_client import REGISTRY
 
-from chassis.bus import Bus, Message
+from chassis.bus import Bus
+from chassis.cloudevents import Message
 from chassis.db import Database
 from chassis.errors import Unavailable
 from cli.stack.nats import Nats

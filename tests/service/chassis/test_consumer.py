@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.bus import Bus, Message, Received
+from chassis.bus import Bus, Received
+from chassis.cloudevents import Message
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
@@ -107,7 +108,7 @@ async def test_a_poison_event_is_buried_and_its_neighbours_are_fine(db: Database
         await tell(bus, [(uuid7(), b"ok")])
         await effects(db, 49)
     async with db.connect() as conn:
-        letters = (await conn.execute(text("select * from dead_letters order by event_id"))).all()
+        letters = (await conn.execute(text("select * from dead_letters order by at"))).all()
     assert [letter.event_id for letter in letters] == [events[7][0], events[30][0]]
     assert (letters[0].consumer, letters[0].data) == (f"ear/{STREAM}", b"bad")
     assert (letters[0].subject, letters[0].error) == ("big bell", "ValueError: cannot read it")

@@ -6,7 +6,8 @@ import time
 import pytest
 from sqlalchemy import text
 
-from chassis.bus import Bus, Message
+from chassis.bus import Bus
+from chassis.cloudevents import Message
 from chassis.db import Database
 from chassis.outbox import COLUMNS
 from cli.stack.nats import Nats

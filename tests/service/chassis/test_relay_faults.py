@@ -114,7 +114,10 @@ async def test_a_store_put_back_is_filled_up(db: Database, bus: Bus, broker: Nat
 
 
 @pytest.mark.parametrize("seq", [1, 50, 100], ids=["first", "middle", "last"])
-async def test_a_removed_message_comes_back(db: Database, bus: Bus, seq: int) -> None:
+async def test_a_removed_message_comes_back(
+    db: Database, bus: Bus, seq: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.relay.INSPECT", 0.2)
     heard = Heard(bus)
     async with running(relay_of(db, bus).run()):
         await ring(db, "bell", range(100))

@@ -144,9 +144,10 @@ class World:
         """Starts a replica."""
         own = await self._stack.enter_async_context(AsyncExitStack())
         running = build(self.config(**values), clock=self.clock, webhooks=webhooks)
-        service = await own.enter_async_context(running)
+        service = await running.__aenter__()
         replica = Replica(service.address, token=self.token("admin"))
         own.push_async_callback(replica.channel.close)
+        own.push_async_exit(running)
         self.replicas.append(replica)
         self._running.append(own)
         return replica

@@ -397,3 +397,37 @@ async def test_reading_is_not_writing(world: World) -> None:
     await reader.responders.ListResponders(responder_service_pb2.ListRespondersRequest())
     with pytest.raises(Denied):
         await reader.responders.CreateResponder(responder_service_pb2.CreateResponderRequest())
+
+
+async def test_an_edit_of_the_members_keeps_who_is_on_call_until_the_handoff(world: World) -> None:
+    await world.people("ada", "bob", "cyd")
+    start = (world.now - 25 * HOUR).strftime("%Y-%m-%dT%H:%M")
+    made = await world.schedule("web", rotating("ada", "bob", "cyd", start=start))
+    assert await world.roster.resolve("oncall://web") == ["bob"]
+    del made.layers[0].responder_ids[1]
+    edit = schedule_service_pb2.UpdateScheduleRequest(schedule=made, update_mask=FieldMask(paths=["layers"]))
+    await world.roster.schedules.UpdateSchedule(edit)
+    assert await world.roster.resolve("oncall://web") == ["bob"]
+    assert await world.roster.resolve("oncall://web", world.now + DAY) == ["cyd"]
+    assert await world.roster.resolve("oncall://web", world.now + 2 * DAY) == ["ada"]
+    delete = responder_service_pb2.DeleteResponderRequest(responder_id="bob")
+    with pytest.raises(Conflict, match="web"):
+        await world.roster.responders.DeleteResponder(delete)
+    world.advance(days=1)
+    await world.roster.responders.DeleteResponder(delete)
+
+
+async def test_turns_can_be_counted_by_active_days_alone(world: World) -> None:
+    await world.people("ada", "bob", "cyd")
+    weekdays = [schedule_pb2.Restriction.Weekday.Value(day) for day in ("MON", "TUE", "WED", "THU", "FRI")]
+    office = schedule_pb2.Restriction(weekdays=weekdays, start_time="09:00", end_time="17:00")
+    layer = rotating("ada", "bob", "cyd", start="2026-03-02T09:00", restrictions=[office])
+    layer.rotation.active_days_only = True
+    await world.schedule("web", layer)
+    days = [utc("2026-03-02T12:00") + n * DAY for n in range(9)]
+    found = ["".join(await world.roster.resolve("oncall://web", day)) for day in days]
+    assert found == ["ada", "bob", "cyd", "ada", "bob", "", "", "cyd", "ada"]
+    layer.rotation.unit = schedule_pb2.Rotation.WEEKLY
+    with pytest.raises(Invalid) as caught:
+        await world.schedule("other", layer)
+    assert wrong(caught.value) == {"layers[0].rotation.active_days_only"}

@@ -88,3 +88,19 @@ async def test_many_targets_are_answered_in_order_each_with_its_own_error(world:
         ("oncall://default", ["ada"], ""),
         ("responder://bob", [], "UNKNOWN_RESPONDER"),
     ]
+
+
+async def test_next_is_who_comes_after_the_handover_to_other_people(world: World) -> None:
+    await world.people("ada", "bob", "cyd")
+    await world.schedule("web", rotating("ada", "ada", "bob", start="2026-03-01T09:00"))
+    await world.schedule("always", rotating("ada"))
+    start = utc("2026-03-01T10:00")
+    assert await world.roster.resolve("oncall://web/next", start) == ["bob"]
+    assert await world.roster.resolve("oncall://always/next", start) == []
+    assert await world.roster.resolve("oncall://default/next", start) == []
+    await world.shift("cyd", start + 500 * HOUR, start + 501 * HOUR)
+    assert await world.roster.resolve("oncall://default/next", start) == ["cyd"]
+    with pytest.raises(NotFound):
+        await world.roster.resolve("oncall://nowhere/next", start)
+    with pytest.raises(Invalid):
+        await world.roster.resolve("oncall://active/next", start)

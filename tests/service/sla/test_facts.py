@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
 
+import nats.errors
 import pytest
 from sqlalchemy import select
 
@@ -16,6 +18,8 @@ from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
 from tests.service.sla.world import World
 from tests.unit.sla.histories import History, any_history, received
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -75,6 +79,38 @@ async def test_the_service_joins_whatever_arrives(world: World) -> None:
         return await known(world.db) == expected
 
     await eventually(settled, timeout=15)
+
+
+async def test_what_happened_while_it_was_away_is_recorded(world: World) -> None:
+    """And what it had taken before is not counted again."""
+    history = History().opened().escalated()
+    await world.tell(history)
+    await world.stop()
+    history.acknowledged(MINUTE).closed(2 * MINUTE)
+    await world.publish(history.events[2:])
+    await world.replica()
+    await world.taken(history.events)
+    assert await known(world.db) == joined(convert.facts(history.events))
+
+
+async def test_a_broker_that_restarts_is_waited_for(world: World) -> None:
+    """The service goes on by itself with what is published afterwards."""
+    history = History().opened()
+    await world.tell(history)
+    world.broker.child.kill()
+    world.broker.start()
+    history.acknowledged(MINUTE)
+
+    async def published() -> bool:
+        try:
+            await world.publish(history.events[1:])
+        except nats.errors.Error:
+            return False
+        return True
+
+    await eventually(published, timeout=20)
+    await world.taken(history.events)
+    assert (await known(world.db))[0].acked_by == "alice"
 
 
 async def test_poison_is_buried_and_its_neighbours_counted(world: World) -> None:

@@ -34,7 +34,7 @@ class World:
     db: Database
     js: JetStreamContext
     stubs: list[sla_service_pb2_grpc.SlaServiceStub]
-    stack: AsyncExitStack
+    lives: list[AsyncExitStack]
 
     @property
     def sla(self) -> sla_service_pb2_grpc.SlaServiceStub:
@@ -44,12 +44,20 @@ class World:
     async def replica(self, *scopes: str) -> sla_service_pb2_grpc.SlaServiceStub:
         """Starts one more replica; its methods, called with the scopes or those of a reader and writer."""
         config = Config(token_key=KEY, database_url=self.database.url("sla"), nats_url=self.broker.url("sla"))
-        service = await self.stack.enter_async_context(build(config))
+        life = AsyncExitStack()
+        self.lives.append(life)
+        service = await life.enter_async_context(build(config))
         token = mint(KEY, subject="alice", scopes=scopes or ("sla:read", "sla:write"))
         wire = channel(service.address, token=token)
-        self.stack.push_async_callback(wire.close)
+        life.push_async_callback(wire.close)
         self.stubs.append(sla_service_pb2_grpc.SlaServiceStub(wire))
         return self.stubs[-1]
+
+    async def stop(self) -> None:
+        """Stops every replica in good order."""
+        while self.lives:
+            self.stubs.pop()
+            await self.lives.pop().aclose()
 
     async def publish(self, events: Iterable[Received]) -> None:
         """Publishes the events as their services' relays do; the broker drops repeats, so each gets an id of its own."""
@@ -103,7 +111,8 @@ async def world_of(database: TestDatabase, broker: Nats) -> AsyncIterator[World]
         db = Database(database.url("sla"), name="sla", size=2)
         stack.push_async_callback(db.close)
         await db.open()
-        made = World(database, broker, db, client.jetstream(), [], stack)
+        made = World(database, broker, db, client.jetstream(), [], [])
+        stack.push_async_callback(made.stop)
         await made.replica()
         yield made
 

@@ -18,6 +18,7 @@ from services.roster.domain.rotation import Rotation, Unit, turns
 from services.roster.domain.schedule import Layer, Schedule
 from services.roster.domain.shift import Override, Shift
 from services.roster.domain.timeline import Timeline
+from services.roster.domain.walltime import Clocks
 from tests.unit.roster.brute_force import by_minute
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -163,7 +164,7 @@ def test_ten_thousand_random_schedules_have_no_hole_and_no_overlap() -> None:
         least = 12 if unit is Unit.HOURLY else 1
         anchor = start.replace(tzinfo=None) + rng.randrange(-1_000_000, 1_000_000) * MINUTE
         rotation = Rotation(unit, rng.randrange(least, 40), anchor)
-        found = list(turns(rotation, zone, window))
+        found = list(turns(rotation, Clocks(zone, window), window))
         assert found[0].starts_at <= window.starts_at < found[0].ends_at
         assert found[-1].starts_at < window.ends_at <= found[-1].ends_at
         assert all(a.ends_at == b.starts_at and a.number < b.number for a, b in pairwise(found))

@@ -9,6 +9,7 @@ from services.roster.domain import walltime
 from services.roster.domain.interval import Interval
 from services.roster.domain.restriction import Restriction, windows
 from services.roster.domain.rotation import Rotation, Unit, running, turns
+from services.roster.domain.walltime import Clocks
 
 CHICAGO, LORD_HOWE, APIA = (
     ZoneInfo("America/Chicago"),
@@ -74,7 +75,7 @@ def test_a_handoff_that_clocks_skip_is_at_the_end_of_the_gap() -> None:
 def test_a_skipped_day_has_no_turn() -> None:
     rotation = Rotation(Unit.DAILY, 1, wall("2011-12-01T00:00"))
     around = Interval(utc("2011-12-28T00:00"), utc("2012-01-02T00:00"))
-    found = [turn.number for turn in turns(rotation, APIA, around)]
+    found = [turn.number for turn in turns(rotation, Clocks(APIA, around), around)]
     assert found == [26, 27, 28, 30, 31, 32]
 
 
@@ -82,8 +83,8 @@ def test_a_skipped_day_has_no_turn() -> None:
 def test_24_hours_are_a_day(zone: ZoneInfo) -> None:
     start = wall("2011-03-05T02:15")
     window = Interval(utc("2011-01-01T00:00"), utc("2012-12-31T00:00"))
-    hourly = list(turns(Rotation(Unit.HOURLY, 24, start), zone, window))
-    assert hourly == list(turns(Rotation(Unit.DAILY, 1, start), zone, window))
+    hourly = list(turns(Rotation(Unit.HOURLY, 24, start), Clocks(zone, window), window))
+    assert hourly == list(turns(Rotation(Unit.DAILY, 1, start), Clocks(zone, window), window))
 
 
 def test_a_monthly_handoff_falls_on_the_last_day_of_a_short_month() -> None:
@@ -131,7 +132,8 @@ def test_active_days_alone_are_counted() -> None:
 
 def hours(restriction: Restriction, zone: ZoneInfo, start: str, end: str) -> list[tuple[str, str]]:
     """The windows as text."""
-    found = windows([restriction], zone, Interval(utc(start), utc(end)))
+    within = Interval(utc(start), utc(end))
+    found = windows([restriction], Clocks(zone, within), within)
     return [(f"{w.starts_at:%dT%H:%M}", f"{w.ends_at:%dT%H:%M}") for w in found]
 
 

@@ -65,8 +65,8 @@ class ResolveTargetRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """`oncall://active` (everyone on call on any schedule), `oncall://<schedule_id>` or
-    `responder://<responder_id>`.
+    """`oncall://active` (everyone on call on any schedule), `oncall://<schedule_id>`, `oncall://<schedule_id>/next`
+    (who comes next there, after the handover to other people) or `responder://<responder_id>`.
     """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:

@@ -95,7 +95,9 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSchedule(self, request, context):
-        """Changes the fields that the mask names. NOT_FOUND when there is none.
+        """Changes the fields that the mask names. A layer whose people are edited and whose rotation is not goes on where
+        it was: whoever has the turn keeps it until the handoff, and the others follow in their order from there.
+        NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

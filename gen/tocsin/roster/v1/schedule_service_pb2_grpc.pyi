@@ -25,7 +25,10 @@ class ScheduleServiceStub:
     ListSchedules: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ListSchedulesRequest, _schedule_service_pb2.ListSchedulesResponse]
     """Lists schedules in the order of their ids."""
     UpdateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.UpdateScheduleRequest, _schedule_pb2.Schedule]
-    """Changes the fields that the mask names. NOT_FOUND when there is none."""
+    """Changes the fields that the mask names. A layer whose people are edited and whose rotation is not goes on where
+    it was: whoever has the turn keeps it until the handoff, and the others follow in their order from there.
+    NOT_FOUND when there is none.
+    """
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.DeleteScheduleRequest, _empty_pb2.Empty]
     """Deletes a schedule with its shifts and overrides. FAILED_PRECONDITION for the schedule `default`."""
     PreviewSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]
@@ -64,7 +67,10 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.UpdateScheduleRequest,
         context: _aio.ServicerContext[_schedule_service_pb2.UpdateScheduleRequest, _abc.Awaitable[_schedule_pb2.Schedule]],
     ) -> _abc.Awaitable[_schedule_pb2.Schedule]:
-        """Changes the fields that the mask names. NOT_FOUND when there is none."""
+        """Changes the fields that the mask names. A layer whose people are edited and whose rotation is not goes on where
+        it was: whoever has the turn keeps it until the handoff, and the others follow in their order from there.
+        NOT_FOUND when there is none.
+        """
 
     @_abc_1.abstractmethod
     def DeleteSchedule(

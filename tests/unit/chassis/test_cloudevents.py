@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from chassis.bus import Received, encode
+from chassis.cloudevents import Received, encode
 
 REPLY = "$JS.ACK.TOCSIN_BELL.ear.3.41.7.1700000000000000000.0"
 ID = "0198f5c3-7d3c-7b1e-9d6b-0d2f4a1b2c3d"

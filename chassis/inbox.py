@@ -115,5 +115,9 @@ class Consumer:
             await conn.execute(_BURY, letter)
         _events.labels(self._name, "dead").inc()
         _log.error(
-            "event_dead", consumer=self._name, event=str(event.id), type=event.type, reason=reason_of(error)
+            "event_dead",
+            consumer=self._name,
+            event_id=str(event.id),
+            type=event.type,
+            reason=reason_of(error),
         )

@@ -33,7 +33,11 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """Nobody answered who could: the gateway, or the service behind it, is away."""
+    """Nobody answered who could: the gateway, or, when it `answered` so itself, the service behind it is away."""
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Api:
             found: Json = answer
             return found
         if status in AWAY:
-            raise Unreachable(f"{self.where.gateway} answers {status}: {error.get('message', '')}")
+            raise Unreachable(f"{self.where.gateway} answers {status}: {error.get('message', '')}", answered=True)
         raise Refused(error)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from cli.api import Api, Refused, Unreachable
 from cli.output import Output, examples
-from cli.where import DEFAULT_DIR, Named, Unknown, find
+from cli.where import DEFAULT_DIR, Named, Unknown, Where, find
 
 P = ParamSpec("P")
 FAILED, USAGE, AWAY = 1, 2, 3
@@ -21,13 +21,23 @@ FAILED, USAGE, AWAY = 1, 2, 3
 PANEL = "Which stack"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operator:
-    """What a command works with: the API, where answers go, and the instant at which it was called."""
+    """What a command works with: the stack, where answers go, and the instant at which it was called."""
 
-    api: Api
+    named: Named
     out: Output
     now: datetime
+
+    @functools.cached_property
+    def where(self) -> Where:
+        """Where the stack is; raises Unknown."""
+        return find(self.named, os.environ)
+
+    @functools.cached_property
+    def api(self) -> Api:
+        """The API of the stack; raises Unknown."""
+        return Api(self.where)
 
 
 GATEWAY = Annotated[
@@ -49,8 +59,8 @@ def operates(*lines: str) -> Callable[[Callable[Concatenate[Operator, P], None]]
         def run(*, gateway: str, token: str, data_dir: Path | None, as_json: bool, **given: Any) -> None:
             out = Output(as_json)
             try:
-                where = find(Named(gateway, token, data_dir, given.get("nats", "")), os.environ)
-                function(Operator(Api(where), out, datetime.now(UTC)), **given)  # type: ignore[call-arg]
+                operator = Operator(Named(gateway, token, data_dir), out, datetime.now(UTC))
+                function(operator, **given)  # type: ignore[call-arg]
             except Unknown as error:
                 _fail(out, USAGE, {"status": "USAGE", "message": str(error)})
             except Unreachable as error:

@@ -30,7 +30,6 @@ class Named:
     gateway: str = ""
     token: str = ""
     data_dir: Path | None = None
-    nats: str = ""
 
 
 def find(named: Named, environment: Mapping[str, str]) -> Where:
@@ -39,16 +38,15 @@ def find(named: Named, environment: Mapping[str, str]) -> Where:
     The token of a data directory is sent to that directory's gateway alone. Raises Unknown.
     """
     token = named.token or environment.get("TOCSIN_TOKEN", "")
-    nats = named.nats or environment.get("TOCSIN_NATS_URL", "")
     gateway = named.gateway or ("" if named.data_dir else environment.get("TOCSIN_GATEWAY", ""))
     if not gateway:
         state = _state(named.data_dir)
-        return Where(state["gateway"], named.token or state["token"], named.nats or state.get("nats", nats))
+        return Where(state["gateway"], named.token or state["token"], state.get("nats", ""))
     if not gateway.startswith(("http://", "https://")):
         gateway = f"http://{gateway}"
     if not token:
         raise Unknown(f"no token for {gateway}: give --token or set TOCSIN_TOKEN (`tocsin token` makes one)")
-    return Where(gateway.rstrip("/"), token, nats)
+    return Where(gateway.rstrip("/"), token, environment.get("TOCSIN_NATS_URL", ""))
 
 
 def _state(data_dir: Path | None) -> dict[str, Any]:

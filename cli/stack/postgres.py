@@ -38,8 +38,14 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
-"""For data that nobody will miss: a test's."""
+UNSAFE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "authentication_timeout": "2s",
+}
+"""For data that nobody will miss: a test's. A client that is torn down while it logs in holds its database no longer."""
 
 
 class Postgres:

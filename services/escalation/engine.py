@@ -9,6 +9,8 @@ from services.escalation.steps import Steps
 from services.escalation.storage import timers
 
 POLL = timedelta(milliseconds=500)
+PAUSE = timedelta(milliseconds=20)
+"""The shortest sleep: what is due and was not claimed is just in somebody else's hands."""
 
 
 class Engine:
@@ -33,4 +35,4 @@ class Engine:
             return timedelta()
         async with self._db.raw() as conn:
             at = await timers.next_at(conn)
-        return None if at is None else at - self._clock.now()
+        return None if at is None else max(at - self._clock.now(), PAUSE)

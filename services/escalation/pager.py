@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 from chassis.clock import Clock
 from chassis.crash import crashpoint
 from chassis.db import Database
-from chassis.errors import DomainError, Invalid
+from chassis.errors import DomainError, Exhausted, Invalid
 from chassis.loop import DueLoop
 from services.escalation.clients import Notify
 from services.escalation.convert import alerts as convert
@@ -17,6 +17,8 @@ from services.escalation.storage import executions as storage
 from services.escalation.storage.executions import Page
 
 BATCH = 200
+PAUSE = timedelta(milliseconds=20)
+"""The shortest sleep: what is due and was not claimed is just in somebody else's hands."""
 LEASE = timedelta(seconds=5)
 FIRST_RETRY, LAST_RETRY = timedelta(milliseconds=100), timedelta(seconds=2)
 
@@ -52,15 +54,15 @@ class Pager:
             claimed = await storage.claim_pages(conn, now=now, until=now + LEASE, limit=BATCH)
             if not claimed:
                 at = await storage.next_page_at(conn)
-                return None if at is None else at - self._clock.now()
+                return None if at is None else max(at - self._clock.now(), PAUSE)
         await self._send(claimed)
         return timedelta()
 
     async def _send(self, pages: Sequence[Page]) -> None:
-        """Sends pages together; when notify refuses them, halves them until those at fault stand alone."""
+        """Sends pages together; when they are refused, or too large, halves them until those at fault stand alone."""
         try:
             accepted = await self._notify.page([convert.page(one.execution, one.alert) for one in pages])
-        except Invalid as error:
+        except (Invalid, Exhausted) as error:
             if len(pages) == 1:
                 await self._retry(pages, error)
                 return
@@ -73,7 +75,8 @@ class Pager:
             crashpoint("pager.after_answer")
             async with self._db.raw() as conn:
                 await storage.accepted(conn, accepted)
-            _tell(pages, self._clock.now())
+            kept = frozenset(accepted)
+            _tell([page for page in pages if page.execution.execution_id in kept], self._clock.now())
 
     async def _retry(self, pages: Sequence[Page], error: DomainError) -> None:
         _pages.labels(error.reason).inc(len(pages))

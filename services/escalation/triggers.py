@@ -21,7 +21,7 @@ from chassis.ids import uuid7
 from chassis.snapshot import Snapshot
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
-from services.escalation.domain.alert import Alert, Change, Quiet, Report
+from services.escalation.domain.alert import Alert, Quiet, Report
 from services.escalation.domain.grouping import Group, GroupKey, in_front
 from services.escalation.domain.rules import Rules
 from services.escalation.record import Made, record
@@ -278,18 +278,20 @@ class _Joining:
         )
         if len(opened) < len(self._new):
             raise _Overtaken
-        made = [self._repeat(alert_id, triggers) for alert_id, triggers in self._again.items()]
+        fronts = {self._locked[one].parent_alert_id for one in self._again if one in self._locked}
+        over = await storage.closed(self._conn, fronts)
+        made = [self._repeat(alert_id, triggers, over) for alert_id, triggers in self._again.items()]
         for message in await record(self._conn, made, self._now):
             self._messages[UUID(message.alert_id)] = message
         await kept.write_groups(self._conn, self._led)
         await kept.answer_requests(self._conn, taken)
 
-    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger]) -> Made:
+    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger], over: set[UUID]) -> Made:
+        """A silence counts while the newest trigger meets one, an aggregation until the alert in front is closed."""
         alert = self._locked[alert_id] if alert_id in self._locked else self._new[alert_id].alert
-        change: Change = verbs.repeated(
-            alert, triggers=len(triggers), silenced=triggers[-1].silence is not None, now=self._now
-        )
-        return Made(change, triggers[-1].trace)
+        last, front = triggers[-1], alert.parent_alert_id
+        quiet = front not in over if front is not None else last.silence is not None
+        return Made(verbs.repeated(alert, triggers=len(triggers), quiet=quiet, now=self._now), last.trace)
 
 
 def _new(trigger: Trigger, quiet: Quiet | None, now: datetime) -> tuple[New, alert_pb2.Alert]:

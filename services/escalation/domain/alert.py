@@ -210,8 +210,8 @@ def opened(report: Report, *, alert_id: UUID, policy_id: str, quiet: Quiet | Non
     return Change(alert, (Happened(kind, alert, now),))
 
 
-def repeated(alert: Alert, *, triggers: int, silenced: bool, now: datetime) -> Change:
-    """The alert is triggered again, so many times. One whose silence is over (not `silenced`) opens.
+def repeated(alert: Alert, *, triggers: int, quiet: bool, now: datetime) -> Change:
+    """The alert is triggered again, so many times. One that nothing keeps `quiet` any more opens.
 
     Raises Refused for a closed alert: a new one opens in its place.
     """
@@ -226,7 +226,7 @@ def repeated(alert: Alert, *, triggers: int, silenced: bool, now: datetime) -> C
         case State.OPEN | State.ACKED:
             return change
         case State.SUPPRESSED:
-            return change if silenced or alert.parent_alert_id is not None else unsuppressed(change, now)
+            return change if quiet else unsuppressed(change, now)
         case State.CLOSED:
             raise _refused(alert, "triggered again")
         case never:

@@ -135,6 +135,15 @@ async def lock(
     return {row.alert_id: Alert(**row._asdict()) for row in await conn.execute(query)}
 
 
+async def closed(conn: AsyncConnection, ids: Iterable[UUID | None]) -> set[UUID]:
+    """Which of these alerts are closed."""
+    wanted = [one for one in ids if one]
+    if not wanted:
+        return set()
+    query = select(alerts.c.alert_id).where(alerts.c.alert_id.in_(wanted), alerts.c.state == State.CLOSED)
+    return set((await conn.execute(query)).scalars())
+
+
 async def live_ids(conn: AsyncConnection, keys: Sequence[str]) -> dict[str, UUID]:
     """The alerts that are not closed, by their dedup keys."""
     query = select(alerts.c.dedup_key, alerts.c.alert_id).where(

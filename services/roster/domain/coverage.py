@@ -75,11 +75,8 @@ def _segment(present: Present, starts_at: datetime, ends_at: datetime | None) ->
 
 def _layer(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
     """When a layer names somebody: its turns, cut to its restrictions."""
-    if layer.named == {*layer.responder_ids}:
-        [person] = layer.named if len(layer.named) == 1 else [""]
-    else:
-        person = ""
-    served = [Stretch(*within, _by(layer, person))] if person else _turns(layer, clocks, within)
+    only = layer.only
+    served = [Stretch(*within, _by(layer, only))] if only else _turns(layer, clocks, within)
     return during(served, windows(layer.restrictions, clocks, within)) if layer.restrictions else served
 
 

@@ -44,6 +44,12 @@ class Layer:
         return Rotation(self.rotation.unit, self.rotation.length, self.rotation.start, active)
 
     @property
+    def only(self) -> str:
+        """The person to whom every turn belongs; empty when there is no such person."""
+        people = {*self.responder_ids, self.keeper or self.responder_ids[0]}
+        return self.responder_ids[0] if len(people) == 1 else ""
+
+    @property
     def named(self) -> frozenset[str]:
         """Everybody whom the layer may put on call."""
         return frozenset({*self.responder_ids, self.keeper}) - {""}

@@ -70,8 +70,10 @@ async def test_what_commits_late_is_published_too(
             await ring(db, "quick", [number])
             relay.wake()
             await eventually(lambda: len(heard.numbers("quick")) > number)  # noqa: B023  # awaited here
+        monkeypatch.setattr("chassis.relay.INSPECT", 3600)
         await slow.commit()
         await eventually(lambda: heard.numbers("slow") == [1])
+        monkeypatch.setattr("chassis.relay.INSPECT", 0.01)
         await eventually(lambda: relay._floor == 11)  # what is done with is read past no more
 
 

@@ -213,11 +213,15 @@ async def test_the_first_of_a_group_opens(stage: World) -> None:
 
 
 async def test_a_group_whose_first_is_closed_starts_anew(stage: World) -> None:
-    """Nothing stands behind what is over."""
+    """Nothing stands behind what is over, and what did opens when it is triggered again."""
     await aggregate(stage.here, 'kind="storm"')
     first = await stage.here.open(labels={"kind": "storm"})
+    behind = await stage.here.open(labels={"kind": "storm"}, dedup_key="k")
     await stage.here.close(first)
     assert (await stage.here.trigger(labels={"kind": "storm"})).outcome == OPENED
+    again = await stage.here.trigger(labels={"kind": "storm"}, dedup_key="k")
+    assert (again.outcome, again.alert.state, again.alert.parent_alert_id) == (REPEATED, Alert.OPEN, "")
+    assert (await stage.happened(behind))[:3] == ["noise_suppressed", "repeated", "opened"]
 
 
 async def test_a_group_has_one_in_front_however_many_come(stage: World) -> None:

@@ -1,6 +1,7 @@
 """Notify on real parts, with an escalation that stands outside: the words in which the stories are told."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -273,6 +274,7 @@ async def world_on(database: TestDatabase, broker: Nats) -> AsyncIterator[World]
         world = World(database, broker, escalation, stack)
         await world.start()
         yield world
+    gc.collect()  # frees connections whose opening was cancelled: "drop database" waits for such
 
 
 async def first(

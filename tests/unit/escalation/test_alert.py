@@ -53,8 +53,8 @@ def in_state(state: State) -> Alert:
 
 
 VERBS: dict[str, Callable[[Alert], Change]] = {
-    "repeat": lambda alert: verbs.repeated(alert, triggers=3, silenced=False, now=LATER),
-    "repeat, silenced": lambda alert: verbs.repeated(alert, triggers=3, silenced=True, now=LATER),
+    "repeat": lambda alert: verbs.repeated(alert, triggers=3, quiet=False, now=LATER),
+    "repeat, kept quiet": lambda alert: verbs.repeated(alert, triggers=3, quiet=True, now=LATER),
     "acknowledge": lambda alert: verbs.acknowledged(alert, BY, LATER),
     "close": lambda alert: verbs.closed(alert, BY, LATER),
     "comment": lambda alert: verbs.commented(alert, BY),
@@ -73,7 +73,7 @@ MATRIX: dict[str, dict[State, tuple[State, str] | None]] = {
         CLOSED: REFUSED,
         SUPPRESSED: (OPEN, "repeated opened"),
     },
-    "repeat, silenced": {
+    "repeat, kept quiet": {
         OPEN: (OPEN, "repeated"),
         ACKED: (ACKED, "repeated"),
         CLOSED: REFUSED,
@@ -159,10 +159,12 @@ def test_a_repeat_counts() -> None:
     assert (change.events[0].triggers, change.hush, change.timer) == (3, False, None)
 
 
-def test_a_repeat_of_what_stands_behind_another_stays_there() -> None:
-    """Whatever silences say."""
+def test_what_stands_behind_nothing_any_more_opens() -> None:
+    """When it is triggered again."""
     behind = opened(Quiet("aggregation-rules/storm", UUID(int=1)))
-    assert VERBS["repeat"](behind).alert.state is SUPPRESSED
+    assert VERBS["repeat, kept quiet"](behind).alert.parent_alert_id == UUID(int=1)
+    alone = VERBS["repeat"](behind).alert
+    assert (alone.state, alone.parent_alert_id, alone.suppressed_by) == (OPEN, None, "")
 
 
 def test_what_is_no_longer_silenced_escalates_at_once() -> None:

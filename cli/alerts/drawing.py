@@ -1,0 +1,93 @@
+"""Alerts for people: a row, a sentence, and everything that happened in the order of time."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cli.api import Json
+from cli.moments import parsed, shown, spoken
+from cli.output import facts, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+HEADINGS = ("alert", "severity", "state", "age", "level", "×", "title", "source", "by")
+TIMES = ("opened_at", "acked_at", "closed_at", "snoozed_until")
+FIELDS = ("state", "severity", "source", "dedup_key", "policy_id", "trigger_count", "escalation_level")
+QUIET = ("suppressed_by", "parent_alert_id", "acked_by", "closed_by")
+
+
+def row(alert: Json, now: datetime) -> tuple[object, ...]:
+    """An alert in a list."""
+    return (
+        alert["alert_id"],
+        alert["severity"],
+        f"{alert['state']}{' (snoozed)' if alert['snoozed_until'] else ''}",
+        spoken(now - parsed(alert["opened_at"])),
+        alert["escalation_level"],
+        alert["trigger_count"],
+        alert["title"],
+        alert["source"],
+        alert["closed_by"] or alert["acked_by"],
+    )
+
+
+def sentence(alert: Json) -> str:
+    """What an alert is like after something was done to it."""
+    text = f"{alert['alert_id']} is {alert['state']}: {alert['title']}"
+    return f"{text} (until {shown(alert['snoozed_until'])})" if alert["snoozed_until"] else text
+
+
+def drawn(found: Json) -> "tuple[RenderableType, ...]":
+    """An alert, and its timeline below."""
+    from rich.text import Text
+
+    alert = found["alert"]
+    pairs = [(name, alert[name]) for name in FIELDS]
+    pairs += [(name, shown(alert[name])) for name in TIMES if alert[name]]
+    pairs += [(name, alert[name]) for name in QUIET]
+    pairs += [("labels", ", ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items())))]
+    pairs += [("description", alert["description"])]
+    rows = ((shown(at), what, text) for at, what, text in timeline(found))
+    title = Text(f"{alert['title']}\n{alert['alert_id']}", style="bold")
+    return title, "", facts(pairs), "", table(("when", "what", ""), rows)
+
+
+def timeline(found: Json) -> list[tuple[str, str, str]]:
+    """Instant, kind and text of all that happened to an alert, oldest first."""
+    alert = found["alert"]
+    entries = [(alert["opened_at"], "opened", f"{alert['severity']} {alert['source']}".strip())]
+    for action in found["actions"]:
+        note = f": {action['note']}" if action["note"] else ""
+        entries.append((action["at"], action["type"].lower(), f"by {action['actor']}{note}"))
+    for step in found["executions"]:
+        entries.append((step["at"], "escalated", told(step)))
+    for route in found["routes"]:
+        entries.extend(pages(route))
+    return sorted(entries, key=lambda entry: parsed(entry[0]))
+
+
+def told(step: Json) -> str:
+    """Who was told by a step of an escalation, and why."""
+    people = ", ".join(step["recipients"]) or "nobody"
+    stale = ", from the last known coverage" if step["stale"] else ""
+    return f"level {step['level']}, {step['reason']}: {people} ({', '.join(step['targets'])}{stale})"
+
+
+def pages(route: Json) -> Iterator[tuple[str, str, str]]:
+    """What became of one page: how it was sent, and what was heard back."""
+    by = " ".join(filter(None, (route["channel"], route["address"])))
+    tried = f", {route['attempts']} attempts" if route["attempts"] > 1 else ""
+    wrong = f": {route['last_error']}" if route["last_error"] else ""
+    yield (
+        route["sent_at"] or route["created_at"],
+        "page",
+        f"{route['responder_id']} by {by}: {route['status']}{tried}{wrong}",
+    )
+    for receipt in route["receipts"]:
+        detail = f": {receipt['detail']}" if receipt["detail"] else ""
+        yield (
+            receipt["recorded_at"],
+            "receipt",
+            f"{route['responder_id']} by {route['channel']}: {receipt['status']}{detail}",
+        )

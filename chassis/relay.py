@@ -184,7 +184,7 @@ class Relay:
             return [row[0] for row in await (await conn.execute(query)).fetchall()]
 
         seen, writers, first = await ask(_SEEN), set(await ask(_WRITERS)), await ask(_FIRST)
-        if True:
+        if self._writers.isdisjoint(writers):
             self._floor, self._seen, self._writers = self._seen, sum(seen), writers
         self._floor = min([self._floor, *(seq - 1 for seq in first)])
 

@@ -93,7 +93,9 @@ class Api:
             response = connection.getresponse()
             status, text = response.status, response.read()
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise Unreachable(f"{self.where.gateway} does not answer: {error or type(error).__name__}") from None
+            raise Unreachable(
+                f"{self.where.gateway} does not answer: {error or type(error).__name__}"
+            ) from None
         finally:
             connection.close()
         return self._answer(status, text)
@@ -110,7 +112,9 @@ class Api:
             found: Json = answer
             return found
         if status in AWAY:
-            raise Unreachable(f"{self.where.gateway} answers {status}: {error.get('message', '')}", answered=True)
+            raise Unreachable(
+                f"{self.where.gateway} answers {status}: {error.get('message', '')}", answered=True
+            )
         raise Refused(error)
 
 

@@ -14,17 +14,15 @@ def lazy_group(panels: Mapping[str, Mapping[str, str]]) -> type[TyperGroup]:
 
     The attribute is a function, or a typer.Typer for a command with sub-commands.
     """
-    places = {
-        name: (panel, place) for panel, commands in panels.items() for name, place in commands.items()
-    }
+    places = {name: (panel, place) for panel, commands in panels.items() for name, place in commands.items()}
 
     class LazyGroup(TyperGroup):
         """Knows the names; imports on demand."""
 
-        def list_commands(self, ctx: Any) -> list[str]:
+        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
             return list(places)
 
-        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
             if cmd_name in places:
                 return self._load(cmd_name)
             for name in places:  # what is loaded is what typer suggests to somebody who mistyped

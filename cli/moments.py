@@ -52,6 +52,11 @@ def parsed(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def seconds(text: str) -> timedelta:
+    """A duration as the API writes it, `300s`."""
+    return timedelta(seconds=float(text.removesuffix("s")))
+
+
 def shown(text: str | None, zone: tzinfo | None = None) -> str:
     """An instant of the API for people, in a zone or in this machine's; a dash for none."""
     return f"{parsed(text).astimezone(zone):%Y-%m-%d %H:%M:%S}" if text else "–"

@@ -10,7 +10,9 @@ from cli.operating import Operator, instant_of, operates
 from cli.output import table
 
 
-@operates("tocsin oncall", "tocsin oncall --schedule web", "tocsin oncall --at +8h", "tocsin oncall --at 2026-12-24")
+@operates(
+    "tocsin oncall", "tocsin oncall --schedule web", "tocsin oncall --at +8h", "tocsin oncall --at 2026-12-24"
+)
 def oncall(
     operator: Operator,
     schedule: Annotated[str, typer.Option(help="Only this schedule (default: all).")] = "",
@@ -21,7 +23,9 @@ def oncall(
     found = operator.api.get(
         "/oncall:resolve", target=f"oncall://{schedule or 'active'}", at=rfc3339(instant)
     )
-    operator.out.show(found, table(HEADINGS, map(row, found["responders"])) if found["responders"] else NOBODY)
+    operator.out.show(
+        found, table(HEADINGS, map(row, found["responders"])) if found["responders"] else NOBODY
+    )
 
 
 NOBODY = "nobody is on call"

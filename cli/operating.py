@@ -46,7 +46,9 @@ GATEWAY = Annotated[
 TOKEN = Annotated[str, typer.Option(help="A bearer token; or TOCSIN_TOKEN.", rich_help_panel=PANEL)]
 DATA_DIR = Annotated[
     Path | None,
-    typer.Option(help=f"The data directory of a `tocsin up` (default: {DEFAULT_DIR}).", rich_help_panel=PANEL),
+    typer.Option(
+        help=f"The data directory of a `tocsin up` (default: {DEFAULT_DIR}).", rich_help_panel=PANEL
+    ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
@@ -95,9 +97,7 @@ def _keywords(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
 
 
 def _shared(name: str, annotation: Any, default: object) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 SHARED = [

@@ -56,7 +56,7 @@ def look(api: Api) -> Json:
         oncall = pool.submit(_oncall, api)
         return {
             "gateway": api.where.gateway,
-            "services": {name: one.result() for name, one in services.items()},
+            "services": known({name: one.result() for name, one in services.items()}),
             "alerts": {state: one.result() for state, one in counts.items()},
             "on_call": oncall.result(),
         }
@@ -78,6 +78,14 @@ def _probe(api: Api, name: str) -> Json:
             complaint = str(error)
     took = round((time.monotonic() - began) * 1000, 1)
     return {"state": "AWAY" if complaint else "SERVING", "milliseconds": took, "error": complaint}
+
+
+def known(services: dict[str, Json]) -> dict[str, Json]:
+    """The same, but what is behind a gateway that is away is not known to be away."""
+    if services["gateway"]["state"] == "SERVING":
+        return services
+    unknown = {"state": "UNKNOWN", "milliseconds": None, "error": ""}
+    return {name: one if name == "gateway" else unknown for name, one in services.items()}
 
 
 def _count(api: Api, state: str) -> Json | None:
@@ -102,7 +110,10 @@ def drawn(found: Json, now: datetime) -> "Group":
 
     services = table(
         ("service", "state", "ms", ""),
-        ((name, one["state"], one["milliseconds"], one["error"]) for name, one in found["services"].items()),
+        (
+            (name, one["state"], one["milliseconds"] or "", one["error"])
+            for name, one in found["services"].items()
+        ),
     )
     alerts = ", ".join(f"{counted(found['alerts'][state])} {state.lower()}" for state in STATES)
     return Group(services, "", facts((("alerts", alerts), ("on call", people(found["on_call"], now)))))

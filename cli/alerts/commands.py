@@ -28,7 +28,9 @@ def list_(
     state: Annotated[list[str] | None, typer.Option(help=f"{STATES} (default: OPEN, ACKED).")] = None,
     every: Annotated[bool, typer.Option("--all", help="Alerts in every state.")] = False,
     severity: Annotated[list[str] | None, typer.Option(help=f"{SEVERITIES}; may be repeated.")] = None,
-    match: Annotated[list[str] | None, typer.Option(help="A matcher, like 'team=\"db\"'; may be repeated.")] = None,
+    match: Annotated[
+        list[str] | None, typer.Option(help="A matcher, like 'team=\"db\"'; may be repeated.")
+    ] = None,
     policy: Annotated[str, typer.Option(help="Only alerts of this policy.")] = "",
     source: Annotated[str, typer.Option(help="Only alerts of this source.")] = "",
     since: Annotated[str, typer.Option(help="Only alerts opened since: 2h (ago), 2026-03-01.")] = "",
@@ -49,7 +51,9 @@ def list_(
 
 
 @operates("tocsin alerts show 0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11")
-def show(operator: Operator, alert_id: Annotated[str, typer.Argument(help="The alert's id.")]) -> None:
+def show(
+    operator: Operator, alert_id: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
+) -> None:
     """Show an alert with its timeline: what people did, which levels were told, and what became of each page."""
     api, path = operator.api, f"/alerts/{escaped(alert_id)}"
     found: Json = {
@@ -67,7 +71,7 @@ def show(operator: Operator, alert_id: Annotated[str, typer.Argument(help="The a
 )
 def trigger(
     operator: Operator,
-    title: Annotated[str, typer.Argument(help="One line for people.")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="One line for people.")],
     description: Annotated[str, typer.Option(help="As much as is known.")] = "",
     severity: Annotated[str, typer.Option(help=f"{SEVERITIES}.")] = "MEDIUM",
     source: Annotated[str, typer.Option(help="What found it.")] = "",
@@ -89,7 +93,10 @@ def trigger(
         },
     )
     alert = answer["alert"]
-    said = [(name, alert[name]) for name in ("alert_id", "state", "severity", "title", "policy_id", "trigger_count")]
+    said = [
+        (name, alert[name])
+        for name in ("alert_id", "state", "severity", "title", "policy_id", "trigger_count")
+    ]
     operator.out.show(answer, facts([("outcome", answer["outcome"]), *said]))
 
 

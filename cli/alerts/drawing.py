@@ -57,14 +57,16 @@ def timeline(found: Json) -> list[tuple[str, str, str]]:
     """Instant, kind and text of all that happened to an alert, oldest first."""
     alert = found["alert"]
     entries = [(alert["opened_at"], "opened", f"{alert['severity']} {alert['source']}".strip())]
-    for action in found["actions"]:
-        note = f": {action['note']}" if action["note"] else ""
-        entries.append((action["at"], action["type"].lower(), f"by {action['actor']}{note}"))
-    for step in found["executions"]:
-        entries.append((step["at"], "escalated", told(step)))
+    entries += [(action["at"], action["type"].lower(), done(action)) for action in found["actions"]]
+    entries += [(step["at"], "escalated", told(step)) for step in found["executions"]]
     for route in found["routes"]:
         entries.extend(pages(route))
     return sorted(entries, key=lambda entry: parsed(entry[0]))
+
+
+def done(action: Json) -> str:
+    """Who did something, and with which words."""
+    return ": ".join(filter(None, (f"by {action['actor']}", action["note"])))
 
 
 def told(step: Json) -> str:

@@ -9,8 +9,8 @@ from cli.api import Json, Refused, escaped
 from cli.moments import coming, length, rfc3339
 from cli.operating import FAILED, Operator, instant_of, operates
 
-ID = Annotated[str, typer.Argument(help="The alert's id.")]
-IDS = Annotated[list[str], typer.Argument(help="The alerts' ids.")]
+ID = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
+IDS = Annotated[list[str], typer.Argument(metavar="ALERT...", help="The alerts' ids.")]
 NOTE = Annotated[str, typer.Option(help="Kept in the timeline.")]
 ACTOR = Annotated[str, typer.Option(help="Who does it, if not the token's subject (needs the scope act-as).")]
 
@@ -46,7 +46,7 @@ def escalate(
 def snooze(
     operator: Operator,
     alert_id: ID,
-    until: Annotated[str, typer.Argument(help="How long, like 30m or 2h, or until when.")],
+    until: Annotated[str, typer.Argument(metavar="UNTIL", help="How long, like 30m or 2h, or until when.")],
     note: NOTE = "",
     actor: ACTOR = "",
 ) -> None:
@@ -63,7 +63,7 @@ def snooze(
 def reassign(
     operator: Operator,
     alert_id: ID,
-    target: Annotated[str, typer.Argument(help="responder://ID or oncall://SCHEDULE.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="responder://ID or oncall://SCHEDULE.")],
     note: NOTE = "",
     actor: ACTOR = "",
 ) -> None:
@@ -75,7 +75,7 @@ def reassign(
 def comment(
     operator: Operator,
     alert_id: ID,
-    note: Annotated[str, typer.Argument(help="What there is to say.")],
+    note: Annotated[str, typer.Argument(metavar="NOTE", help="What there is to say.")],
     actor: ACTOR = "",
 ) -> None:
     """Add a note to the timeline of an alert."""

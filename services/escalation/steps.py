@@ -102,7 +102,8 @@ class Steps:
         wanted = {target for one in due for target in targets(policies[one.policy_id], one.timer)}
         covers = await self._coverage.of(wanted, now)
         async with self._db.begin() as conn:
-            decided = await self._decide(conn, claim, policies, covers)
+            claimed = await timers.lock_claimed(conn, claim, {one.timer.alert_id for one in due})
+            decided = await self._decide(conn, claimed, policies, covers)
         crashpoint("engine.after_commit")
         self._committed()
         for one in decided:
@@ -119,11 +120,10 @@ class Steps:
     async def _decide(
         self,
         conn: AsyncConnection,
-        claim: UUID,
+        claimed: Sequence[tuple[Timer, Alert]],
         policies: Mapping[str, EscalationPolicy],
         covers: Mapping[str, Cover],
     ) -> list[Decided]:
-        claimed = await timers.lock_claimed(conn, claim)
         now = self._clock.now()
         decided: list[Decided] = []
         latest: dict[UUID, Alert] = {}

@@ -1,7 +1,7 @@
 """Takes reports: each opens an alert or adds to one, durably, many of them in one commit."""
 
 from collections import Counter as Counted
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,8 @@ from services.escalation.storage.alerts import New
 from services.escalation.storage.triggers import Answered
 from tocsin.escalation.v1 import alert_pb2
 
+KNOWN = 10_000
+"""How many dedup keys are remembered."""
 ATTEMPTS = 5
 """How often a group is tried when others open the same keys at the same moment."""
 
@@ -93,6 +95,7 @@ class Triggers:
         self._clock = clock
         self._committed = committed
         self._group = GroupCommit[Trigger, Triggered]("trigger", self._flush)
+        self._known: dict[str, None] = {}
 
     async def submit(self, report: Report, *, policy_id: str = "", request_id: str = "") -> Triggered:
         """Takes one report. Raises Invalid when the policy that it names does not exist."""
@@ -152,12 +155,22 @@ class Triggers:
                 joined = [error] * len(left)
             for place, answer in zip(left, joined, strict=True):
                 answers[place] = answer
+            self._know(triggers[place].report.dedup_key for place in left)
         crashpoint("trigger.after_commit")
         self._committed()
         done = [answer for answer in answers if answer is not None]
         for outcome, count in Counted(one.outcome for one in done if isinstance(one, Triggered)).items():
             _triggers.labels(outcome).inc(count)
         return done
+
+    def _know(self, keys: Iterable[str]) -> None:
+        """Remembers keys that had an alert lately: most likely they have one still, and opening another is in vain."""
+        for key in keys:
+            if key:
+                self._known.pop(key, None)
+                self._known[key] = None
+        while len(self._known) > KNOWN:
+            del self._known[next(iter(self._known))]
 
     async def _open(self, triggers: Sequence[Trigger], now: datetime) -> list[tuple[int, Triggered]]:
         """Opens what is new, by one statement; answers which those were."""
@@ -167,7 +180,7 @@ class Triggers:
         keys: set[str] = set()
         for place, trigger in enumerate(triggers):
             key = trigger.report.dedup_key
-            if trigger.plain and key not in keys:
+            if trigger.plain and key not in keys and key not in self._known:
                 if key:
                     keys.add(key)
                 one, message = _new(trigger, trigger.silence, now)

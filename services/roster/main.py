@@ -1,7 +1,7 @@
 """The roster service, wired by hand: read it from top to bottom."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from chassis import outbox
@@ -9,6 +9,7 @@ from chassis.auth import Verifier, scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.errors import Unavailable
 from chassis.loop import DueLoop
 from chassis.process import Running, running
 from chassis.relay import Relay
@@ -66,6 +67,27 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         verifier=Verifier(config.token_key),
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
+    _register(server, db, memory, clock)
+
+    upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
+    timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
+    async with running(
+        server=server,
+        opening=[
+            db.open,
+            lambda: clock.sync(db),
+            lambda: _make_days(db, clock),
+            snapshot.refresh,
+            bus.connect,
+            lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
+        ],
+        loops=[wakeups.run, snapshot.run, relay.run, engine.run, upkeep.run, timekeeper.run],
+        closing=[bus.close, db.close],
+    ) as service:
+        yield service
+
+
+def _register(server: Server, db: Database, memory: Memory, clock: Clock) -> None:
     responder_service_pb2_grpc.add_ResponderServiceServicer_to_server(
         ResponderApi(db, memory, clock), server.grpc
     )
@@ -75,24 +97,11 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     shift_service_pb2_grpc.add_ShiftServiceServicer_to_server(ShiftApi(db, memory, clock), server.grpc)
     on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(OnCallApi(memory, clock), server.grpc)
 
-    upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
-    timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
-    async with running(
-        server=server,
-        opening=[
-            db.open,
-            lambda: clock.sync(db),
-            lambda: _keep(
-                db, clock
-            ),  # before the first event: what is under way while a day is added would fail
-            snapshot.refresh,
-            bus.connect,
-            lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
-        ],
-        loops=[wakeups.run, snapshot.run, relay.run, engine.run, upkeep.run, timekeeper.run],
-        closing=[bus.close, db.close],
-    ) as service:
-        yield service
+
+async def _make_days(db: Database, clock: Clock) -> None:
+    """Makes the outbox's days before the first event: one that is written while its day is made would fail."""
+    with suppress(Unavailable):  # another replica is at it
+        await _keep(db, clock)
 
 
 async def _keep(db: Database, clock: Clock) -> None:

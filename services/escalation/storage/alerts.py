@@ -178,6 +178,8 @@ class Filter:
             found.append(alerts.c.severity.in_(self.severities))
         wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}
         found += [alerts.c[name] == value for name, value in wanted.items() if value]
+        if self.dedup_key:
+            found.append(alerts.c.dedup_key != _NONE)
         if self.start is not None:
             found.append(alerts.c.opened_at >= self.start)
         if self.end is not None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import tuple_row
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import any_, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.escalation.domain.alert import Alert
@@ -60,15 +60,17 @@ async def claim(
     ]
 
 
-async def lock_claimed(conn: AsyncConnection, claim_id: UUID) -> list[tuple[Timer, Alert]]:
-    """Locks what is still claimed, timers with their alerts, in the order of the alerts' ids.
+async def lock_claimed(
+    conn: AsyncConnection, claim_id: UUID, ids: Collection[UUID]
+) -> list[tuple[Timer, Alert]]:
+    """Locks what is still claimed of these alerts, timers with their alerts, in the order of the alerts' ids.
 
     A timer that somebody stopped or set anew, or that another replica claimed after the lease, is not among them.
     """
     query = (
         select(*_FIELDS, *[column.label(f"alert_{column.name}") for column in alerts.c])
         .join_from(alerts, timers, timers.c.alert_id == alerts.c.alert_id)
-        .where(timers.c.claim == claim_id)
+        .where(timers.c.alert_id == any_(literal(list(ids), ARRAY(Uuid))), timers.c.claim == claim_id)
         .order_by(alerts.c.alert_id)
         .with_for_update()
     )

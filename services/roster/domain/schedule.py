@@ -69,8 +69,3 @@ class Schedule:
     def zone(self) -> ZoneInfo:
         """The time zone in which the layers are reckoned."""
         return ZoneInfo(self.time_zone)
-
-    @property
-    def named(self) -> frozenset[str]:
-        """Everybody whom the layers may put on call."""
-        return frozenset().union(*(layer.named for layer in self.layers))

@@ -17,9 +17,10 @@ STATEMENTS = (
         closed_at timestamptz, closed_by text not null, snoozed_until timestamptz,
         trigger_count integer not null, last_triggered_at timestamptz not null,
         escalation_level smallint not null, suppressed_by text not null, parent_alert_id uuid,
-        version bigint not null)""",
+        version bigint not null) with (fillfactor = 80)""",
     """create unique index alerts_live_dedup_key on alerts (dedup_key)
         where dedup_key <> '' and state <> 'CLOSED'""",
+    """create index alerts_dedup_key on alerts (dedup_key, opened_at, alert_id) where dedup_key <> ''""",
     "create index alerts_opened_at on alerts (opened_at, alert_id)",
     "create index alerts_live on alerts (opened_at, alert_id) where state <> 'CLOSED'",
     """create table actions (
@@ -32,13 +33,14 @@ STATEMENTS = (
     "create index executions_alert on executions (alert_id, execution_id)",
     """create table pages (
         execution_id uuid primary key, alert_id uuid not null, ready_at timestamptz not null,
-        attempts integer not null)""",
+        attempts integer not null) with (autovacuum_vacuum_scale_factor = 0.02)""",
     "create index pages_ready_at on pages (ready_at)",
     "create index pages_alert on pages (alert_id)",
     """create table timers (
         alert_id uuid not null, kind text not null, due_at timestamptz not null, level smallint not null,
         round smallint not null, reason text not null, targets text[] not null, ready_at timestamptz not null,
-        claim uuid, primary key (alert_id, kind))""",
+        claim uuid, primary key (alert_id, kind))
+        with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)""",
     "create index timers_ready_at on timers (ready_at)",
     """create table requests (
         request_id text primary key, alert_id uuid, outcome text not null, at timestamptz not null)""",

@@ -1,0 +1,1 @@
+"""A stack's configuration as a file: planned, applied and exported."""

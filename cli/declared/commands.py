@@ -1,0 +1,105 @@
+"""`tocsin apply` and `tocsin export`: a stack's configuration from a file, and back."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.api import Api, Json, Refused, escaped
+from cli.declared import document
+from cli.declared.document import Declared, Wrong
+from cli.declared.kinds import KINDS
+from cli.declared.plan import Change, Step, plan
+from cli.operating import FAILED, Operator, operates
+
+NOTHING = "nothing to do"
+
+
+@operates(
+    "tocsin apply -f config.yaml --dry-run",
+    "tocsin apply -f config.yaml",
+    "tocsin export | tocsin apply -f -",
+)
+def apply(
+    operator: Operator,
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="YAML or JSON; - is standard input.", allow_dash=True)
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete what the file's sections do not name.")
+    ] = False,
+) -> None:
+    """Make the stack as a file says: responders, schedules, policies, aggregation rules and integrations.
+
+    What the file does not name is left alone. Doing it twice changes nothing the second time.
+    """
+    wanted = _read(file)
+    steps = plan(_current(operator.api), wanted, prune=prune)
+    for step in steps:
+        if not operator.out.as_json:
+            typer.echo(step)
+    refused = any(step.change is Change.REFUSE for step in steps)
+    done = [] if dry_run or refused else [_do(operator, step) for step in steps]
+    answer = {"plan": [step.json() for step in steps], "applied": done}
+    operator.out.show(answer, summary(steps, done, dry_run=dry_run))
+    if refused and not dry_run:
+        raise typer.Exit(FAILED)
+
+
+@operates("tocsin export > config.yaml", "tocsin export --json")
+def export(operator: Operator) -> None:
+    """Print the stack's configuration as `tocsin apply` takes it, without routing keys and contact methods."""
+    found = _current(operator.api)
+    declared: Declared = {kind.section: [kind.normal(one) for one in found[kind.section]] for kind in KINDS}
+    if operator.out.as_json:
+        operator.out.show(declared)
+    else:
+        typer.echo(document.write(declared), nl=False)
+
+
+def summary(steps: list[Step], done: list[Json], *, dry_run: bool) -> str:
+    """What was done, in the last line."""
+    if not steps:
+        return NOTHING
+    if dry_run:
+        return f"{len(steps)} changes planned"
+    keys = [f"routing key of {one['id']}: {one['routing_key']}" for one in done if "routing_key" in one]
+    return "\n".join([*keys, f"{len(done)} of {len(steps)} changes made"])
+
+
+def _read(file: Path) -> Declared:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        return document.read(text)
+    except (OSError, UnicodeDecodeError, Wrong) as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="--file") from None
+
+
+def _current(api: Api) -> dict[str, list[Json]]:
+    """Everything of the stack that can be declared, by section."""
+    return {kind.section: list(api.each(kind.path, kind.section)) for kind in KINDS}
+
+
+def _do(operator: Operator, step: Step) -> Json:
+    """Does one step; the answer names it and has the routing key of a new integration, which nobody sees again."""
+    kind, path = step.kind, f"{step.kind.path}/{escaped(step.name)}"
+    said = step.json()
+    try:
+        match step.change:
+            case Change.CREATE:
+                made = operator.api.post(kind.path, step.wanted)
+                if made.get("routing_key"):
+                    said["routing_key"] = made["routing_key"]
+            case Change.UPDATE:
+                operator.api.patch(
+                    path,
+                    {name: step.wanted[name] for name in step.fields if name in step.wanted},
+                    list(step.fields),
+                )
+            case Change.DELETE:
+                operator.api.delete(path)
+    except Refused as error:
+        raise Refused({**error.error, "message": f"{kind.one} {step.name}: {error}"}) from None
+    return said

@@ -1,0 +1,120 @@
+"""What can be declared in a file, and when two descriptions of a thing are the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.api import Json
+
+DEFAULT = "default"
+"""The id of the schedule and of the policy that always exist."""
+
+
+LABELS = "labels"
+"""The field whose names are people's own, so that an empty value is no default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A section of the file: what it holds, where the API has it, and what a field is when it is left out.
+
+    `defaults` are by the field's path; what is empty needs none. A kind without `fields` to change can only be created
+    and deleted.
+    """
+
+    section: str
+    one: str
+    path: str
+    identity: str
+    fields: tuple[str, ...]
+    changeable: bool = True
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+    def id_of(self, resource: Json) -> str:
+        """The id of a resource."""
+        return str(resource.get(self.identity, ""))
+
+    def normal(self, resource: Json) -> Json:
+        """The shortest description of the same: without what the server adds and what would be so anyway."""
+        named = {name: resource[name] for name in (self.identity, *self.fields) if name in resource}
+        if named.get("display_name") == named.get(self.identity):
+            named.pop("display_name", None)
+        short: Json = self._pruned(named, "")
+        return short
+
+    def differences(self, current: Json, wanted: Json) -> list[str]:
+        """The fields that are not as wanted."""
+        now, then = self.normal(current), self.normal(wanted)
+        return [name for name in self.fields if now.get(name) != then.get(name)]
+
+    def _pruned(self, value: Any, path: str) -> Any:
+        match value:
+            case dict():
+                paths = {name: f"{path}.{name}".removeprefix(".") for name in value}
+                kept = {name: self._pruned(one, paths[name]) for name, one in value.items()}
+                return {
+                    name: one
+                    for name, one in kept.items()
+                    if path == LABELS or not (empty(one) or one == self.defaults.get(paths[name]))
+                }
+            case list():
+                return [self._pruned(one, path) for one in value]
+            case _:
+                return value
+
+
+def empty(value: object) -> bool:
+    """Whether a value is what proto3 has for a field that is not set."""
+    return value is None or value is False or value in ("", [], {}) or value == 0
+
+
+KINDS = (
+    Kind(
+        section="responders",
+        one="responder",
+        path="/oncall/responders",
+        identity="responder_id",
+        fields=("display_name", "time_zone"),
+        defaults={"time_zone": "UTC"},
+    ),
+    Kind(
+        section="schedules",
+        one="schedule",
+        path="/oncall/schedules",
+        identity="schedule_id",
+        fields=("display_name", "time_zone", "layers"),
+        defaults={"time_zone": "UTC", "layers.rotation.length": 1},
+    ),
+    Kind(
+        section="escalation_policies",
+        one="policy",
+        path="/escalation-policies",
+        identity="policy_id",
+        fields=(
+            "display_name",
+            "matchers",
+            "priority",
+            "steps",
+            "repeat_count",
+            "repeat_trigger",
+            "handover",
+        ),
+        defaults={"handover": "OPEN_ONLY", "steps.ack_timeout": "300s"},
+    ),
+    Kind(
+        section="aggregation_rules",
+        one="aggregation rule",
+        path="/aggregation-rules",
+        identity="aggregation_rule_id",
+        fields=("matchers", "group_by", "window"),
+    ),
+    Kind(
+        section="integrations",
+        one="integration",
+        path="/integrations",
+        identity="integration_id",
+        fields=("display_name", "policy_id", "labels"),
+        changeable=False,
+    ),
+)
+"""In the order in which they are made, so that each finds what it names; they are deleted in the other order."""

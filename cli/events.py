@@ -97,16 +97,24 @@ def _alert(alert: Json) -> str:
 
 def _what(event_type: str, data: Json) -> str:
     """What else an event of an alert says: by whom, for how long, to whom, with which words."""
-    alert = data["alert"]
-    words = {
-        "alert.acknowledged": f"by {alert['acked_by']}",
-        "alert.closed": f"by {alert['closed_by']}",
-        "alert.repeated": f"{alert['trigger_count']}×",
-        "alert.snoozed": f"until {shown(alert['snoozed_until'])} by {data.get('actor')}",
-        "alert.reassigned": f"to {data.get('target')} by {data.get('actor')}",
-        "alert.suppressed": f"by {alert['suppressed_by']}",
-        "alert.noise_suppressed": f"behind {alert['parent_alert_id']}",
-    }.get(event_type, "")
+    alert, actor = data["alert"], data.get("actor", "")
+    match event_type:
+        case "alert.acknowledged":
+            words = f"by {alert['acked_by']}"
+        case "alert.closed":
+            words = f"by {alert['closed_by']}"
+        case "alert.repeated":
+            words = f"{alert['trigger_count']}×"
+        case "alert.snoozed":
+            words = f"until {shown(alert.get('snoozed_until'))} by {actor}"
+        case "alert.reassigned":
+            words = f"to {data['target']} by {actor}"
+        case "alert.suppressed":
+            words = f"by {alert['suppressed_by']}"
+        case "alert.noise_suppressed":
+            words = f"behind {alert['parent_alert_id']}"
+        case _:
+            words = f"by {actor}" if actor else ""
     return ": ".join(filter(None, (words, data.get("note"))))
 
 

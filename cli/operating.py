@@ -109,11 +109,6 @@ SHARED = [
 
 
 def _fail(out: Output, code: int, error: dict[str, Any]) -> None:
-    """Ends the command with what went wrong, every wrong field on a line of its own."""
-    lines = [f"tocsin: {error.get('message', error)}"]
-    for detail in error.get("details", []):
-        violations = detail.get("field_violations", [])
-        if len(violations) > 1:
-            lines += [f"  {one['field']}: {one['description']}" for one in violations]
-    out.fail("\n".join(lines), error)
+    """Ends the command with what went wrong; the API's message names every wrong field."""
+    out.fail(f"tocsin: {error.get('message', error)}", error)
     raise typer.Exit(code)

@@ -45,7 +45,10 @@ class Output:
             return
         screen = console()
         for one in drawn:
-            screen.print(one, soft_wrap=isinstance(one, str))
+            if isinstance(one, str):
+                screen.print(printable(one), soft_wrap=True)
+            else:
+                screen.print(one)
 
     def line(self, answer: Any, indent: int | None = None) -> None:
         """Prints an answer as JSON, on one line unless indented, at once."""
@@ -61,7 +64,7 @@ def console() -> "Console":
     """Standard output: in colour and as wide as it is on a terminal, plain and as wide as needed elsewhere."""
     from rich.console import Console
 
-    screen = Console(highlight=False, emoji=False)
+    screen = Console(highlight=False, markup=False, emoji=False)
     if not screen.is_terminal:
         screen.width = NATURAL
     return screen
@@ -99,8 +102,13 @@ def coloured(value: object) -> Any:
 
     if isinstance(value, Text):
         return value
-    text = str(value)
+    text = printable(str(value))
     return Text(text, style=COLOURS.get(text, ""))
+
+
+def printable(text: str) -> str:
+    """A text without control characters but tabs and line ends: what senders put into a title moves no cursor."""
+    return "".join(one if one.isprintable() or one in "\t\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def examples(*lines: str) -> str:

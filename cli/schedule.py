@@ -89,7 +89,7 @@ def chart(preview: Json, start: datetime, end: datetime, zone: ZoneInfo, *, cell
 
     gaps = [{"responder_id": NOBODY, **gap} for gap in preview["gaps"]]
     rows = [("", axis(start, end, zone, cells))]
-    rows += bars([*preview["segments"], *gaps], start, end, cells)
+    rows += bars(preview["segments"], start, end, cells) + bars(gaps, start, end, cells)
     return facts(
         (
             name or " ",

@@ -20,9 +20,7 @@ HEADINGS = ("silence", "state", "matchers", "from", "until", "by", "comment")
 )
 def add_(
     operator: Operator,
-    matchers: Annotated[
-        list[str], typer.Argument(metavar="MATCHER...", help="All must match: 'team=\"db\"'.")
-    ],
+    matchers: Annotated[list[str], typer.Argument(metavar="MATCHER", help="All must match: 'team=\"db\"'.")],
     until: Annotated[str, typer.Argument(metavar="UNTIL", help="How long, like 2h, or until when.")],
     start: Annotated[str, typer.Option(help="From when on: now, +1h, 2026-03-01T09:00.")] = "now",
     comment: Annotated[str, typer.Option(help="Why.")] = "",

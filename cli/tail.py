@@ -10,7 +10,7 @@ from cli.api import Json, Unreachable
 from cli.events import line, read, streams
 from cli.moments import past
 from cli.operating import Operator, instant_of, operates
-from cli.output import Output
+from cli.output import Output, printable
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -29,7 +29,7 @@ def tail(
     operator: Operator,
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SUBJECT...", help="Like alert, alert.closed or sla (default: all)."),
+        typer.Argument(metavar="SUBJECT", help="Like alert, alert.closed or sla (default: all)."),
     ] = None,
     since: Annotated[str, typer.Option(help="What happened since, too: 1h (ago), 2026-03-01.")] = "",
     count: Annotated[
@@ -147,4 +147,4 @@ def _show(event: Json, out: Output) -> None:
         out.line(event)
     else:
         time, event_type, text = line(event)
-        typer.echo(f"{time}  {event_type:<28}  {text}".rstrip())
+        typer.echo(printable(f"{time}  {event_type:<28}  {text}".rstrip()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.api import Json
 from cli.moments import parsed, shown, spoken
-from cli.output import facts, table
+from cli.output import facts, printable, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,7 +49,7 @@ def drawn(found: Json) -> "tuple[RenderableType, ...]":
     pairs += [("labels", ", ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items())))]
     pairs += [("description", alert["description"])]
     rows = ((shown(at), what, text) for at, what, text in timeline(found))
-    title = Text(f"{alert['title']}\n{alert['alert_id']}", style="bold")
+    title = Text(printable(f"{alert['title']}\n{alert['alert_id']}"), style="bold")
     return title, "", facts(pairs), "", table(("when", "what", ""), rows)
 
 

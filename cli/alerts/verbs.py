@@ -10,7 +10,7 @@ from cli.moments import coming, length, rfc3339
 from cli.operating import FAILED, Operator, instant_of, operates
 
 ID = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
-IDS = Annotated[list[str], typer.Argument(metavar="ALERT...", help="The alerts' ids.")]
+IDS = Annotated[list[str], typer.Argument(metavar="ALERT", help="The alerts' ids.")]
 NOTE = Annotated[str, typer.Option(help="Kept in the timeline.")]
 ACTOR = Annotated[str, typer.Option(help="Who does it, if not the token's subject (needs the scope act-as).")]
 

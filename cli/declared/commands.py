@@ -41,9 +41,13 @@ def apply(
         if not operator.out.as_json:
             typer.echo(step)
     refused = any(step.change is Change.REFUSE for step in steps)
-    done = [] if dry_run or refused else [_do(operator, step) for step in steps]
-    answer = {"plan": [step.json() for step in steps], "applied": done}
-    operator.out.show(answer, summary(steps, done, dry_run=dry_run))
+    done: list[Json] = []
+    try:
+        for step in () if dry_run or refused else steps:
+            done.append(_do(operator.api, step))
+    finally:  # what was done before a refusal is said too: routing keys are shown once
+        answer = {"plan": [step.json() for step in steps], "applied": done}
+        operator.out.show(answer, summary(steps, done, dry_run=dry_run))
     if refused and not dry_run:
         raise typer.Exit(FAILED)
 
@@ -82,24 +86,21 @@ def _current(api: Api) -> dict[str, list[Json]]:
     return {kind.section: list(api.each(kind.path, kind.section)) for kind in KINDS}
 
 
-def _do(operator: Operator, step: Step) -> Json:
+def _do(api: Api, step: Step) -> Json:
     """Does one step; the answer names it and has the routing key of a new integration, which nobody sees again."""
     kind, path = step.kind, f"{step.kind.path}/{escaped(step.name)}"
     said = step.json()
     try:
         match step.change:
             case Change.CREATE:
-                made = operator.api.post(kind.path, step.wanted)
+                made = api.post(kind.path, step.wanted)
                 if made.get("routing_key"):
                     said["routing_key"] = made["routing_key"]
             case Change.UPDATE:
-                operator.api.patch(
-                    path,
-                    {name: step.wanted[name] for name in step.fields if name in step.wanted},
-                    list(step.fields),
-                )
+                body = {name: step.wanted[name] for name in step.fields if name in step.wanted}
+                api.patch(path, body, list(step.fields))
             case Change.DELETE:
-                operator.api.delete(path)
+                api.delete(path)
     except Refused as error:
         raise Refused({**error.error, "message": f"{kind.one} {step.name}: {error}"}) from None
     return said

@@ -1,7 +1,7 @@
 """Takes the steps of escalations that are due: each once, whichever replica takes it."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID

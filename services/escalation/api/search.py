@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate, chain
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,8 @@ from tocsin.escalation.v1 import alert_service_pb2
 CHUNK, SCANNED = 500, 5_000
 """How many alerts are read at once, and for one page at most, where regular expressions decide: such a page may be
 short, or empty, and still name a next one."""
+CHARACTERS = 2_000_000
+"""How much text a page shows at most, so that it fits into a message; one alert at least."""
 
 
 def wanted(request: alert_service_pb2.ListAlertsRequest) -> Filter:
@@ -48,6 +51,15 @@ async def search(
     conn: AsyncConnection, asked: Filter, *, token: str, limit: int
 ) -> tuple[Sequence[Alert], str]:
     """A page of alerts, the newest first, and the token of the next one."""
+    found, following = await _search(conn, asked, token=token, limit=limit)
+    room = accumulate(len(alert.description) + sum(map(len, chain(*alert.labels.items()))) for alert in found)
+    fitting = max(1, sum(characters <= CHARACTERS for characters in room))
+    return page(found, fitting) if fitting < len(found) else (found, following)
+
+
+async def _search(
+    conn: AsyncConnection, asked: Filter, *, token: str, limit: int
+) -> tuple[Sequence[Alert], str]:
     regexes = [matcher for matcher in asked.matchers if matcher.op in (Op.MATCHES, Op.DIFFERS)]
     before = place_of(token)
     if not regexes:

@@ -9,7 +9,9 @@ from uuid import UUID
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import tuple_row
 from sqlalchemy import any_, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Uuid
 
 from services.escalation.domain.alert import Alert
 from services.escalation.domain.timer import Kind, Reason, Timer

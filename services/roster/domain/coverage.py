@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
+from uuid import UUID
 
-from services.roster.domain.interval import Interval, clipped, holes
+from services.roster.domain.interval import Interval, clipped
 from services.roster.domain.replacement import in_force
 from services.roster.domain.restriction import windows
 from services.roster.domain.rotation import turns
@@ -28,13 +29,17 @@ class Plan:
 
 
 class Segment(NamedTuple):
-    """One unbroken stretch of one person on call for one reason; `layer` is empty unless that is a layer."""
+    """One unbroken stretch of one person on call for one reason; `layer` is empty unless that is a layer.
+
+    `origin` is the id of the shift or override; of several that follow each other without a break, the first's.
+    """
 
     responder_id: str
     starts_at: datetime
     ends_at: datetime
     source: Source
     layer: str
+    origin: UUID | None = None
 
 
 def cover(plan: Plan, within: Interval) -> list[Stretch]:
@@ -50,27 +55,33 @@ def cover(plan: Plan, within: Interval) -> list[Stretch]:
 def segments(stretches: Sequence[Stretch]) -> list[Segment]:
     """One per person, reason and unbroken stretch, ordered by start, then responder."""
     found: list[Segment] = []
-    since: dict[Present, datetime] = {}
-    at = None
+    latest: dict[Present, int] = {}
     for starts_at, ends_at, people in stretches:
-        ended = [present for present in since if starts_at != at or present not in people]
-        found.extend(_segment(present, since.pop(present), at) for present in ended)
-        for present in people:
-            since.setdefault(present, starts_at)
-        at = ends_at
-    found.extend(_segment(present, starts_at, at) for present, starts_at in since.items())
-    found.sort(key=lambda segment: (segment.starts_at, segment.responder_id))
+        for person in people:
+            place = latest.get(person)
+            if place is not None and found[place].ends_at == starts_at:
+                found[place] = found[place]._replace(ends_at=ends_at)
+            else:
+                latest[person] = len(found)
+                found.append(
+                    Segment(
+                        person.responder_id, starts_at, ends_at, person.source, person.layer, person.origin
+                    )
+                )
     return found
 
 
 def gaps(stretches: Sequence[Stretch], within: Interval) -> list[Interval]:
     """Where nobody is on call."""
-    return holes((Interval(starts_at, ends_at) for starts_at, ends_at, _ in stretches), within)
-
-
-def _segment(present: Present, starts_at: datetime, ends_at: datetime | None) -> Segment:
-    assert ends_at is not None
-    return Segment(present.responder_id, starts_at, ends_at, present.source, present.layer)
+    found = []
+    at = within.starts_at
+    for starts_at, ends_at, _ in stretches:
+        if starts_at > at:
+            found.append(Interval(at, starts_at))
+        at = ends_at
+    if at < within.ends_at:
+        found.append(Interval(at, within.ends_at))
+    return found
 
 
 def _layer(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
@@ -86,8 +97,10 @@ def _turns(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
     for number, starts_at, ends_at in turns(layer.counted(), clocks, within):
         person = layer.person(number)
         if person:
-            starts_at, ends_at = max(starts_at, within.starts_at), min(ends_at, within.ends_at)
             served.append(Stretch(starts_at, ends_at, people[person]))
+    if served:
+        served[0] = served[0]._replace(starts_at=max(served[0].starts_at, within.starts_at))
+        served[-1] = served[-1]._replace(ends_at=min(served[-1].ends_at, within.ends_at))
     return served
 
 
@@ -97,18 +110,20 @@ def _by(layer: Layer, person: str) -> tuple[Present, ...]:
 
 def _explicit(shifts: Sequence[Shift], within: Interval) -> list[Stretch]:
     """Explicit shifts, each stretch with everybody who has one."""
-    changes: dict[datetime, list[tuple[str, int]]] = {}
+    changes: dict[datetime, list[tuple[tuple[str, UUID], int]]] = {}
     for shift in shifts:
         part = clipped(Interval(shift.starts_at, shift.ends_at), within)
         if part is not None:
-            changes.setdefault(part.starts_at, []).append((shift.responder_id, 1))
-            changes.setdefault(part.ends_at, []).append((shift.responder_id, -1))
+            served_by = shift.responder_id, shift.shift_id
+            changes.setdefault(part.starts_at, []).append((served_by, 1))
+            changes.setdefault(part.ends_at, []).append((served_by, -1))
     served = []
-    active: Counter[str] = Counter()
+    active: Counter[tuple[str, UUID]] = Counter()
     for at, following in pairwise(sorted(changes)):
-        for responder_id, change in changes[at]:
-            active[responder_id] += change
-        people = tuple(Present(person, Source.EXPLICIT) for person in sorted(+active))
+        for served_by, change in changes[at]:
+            active[served_by] += change
+        origins = dict(sorted(+active))
+        people = tuple(Present(person, Source.EXPLICIT, origin=origins[person]) for person in origins)
         if people:
             served.append(Stretch(at, following, people))
     return served

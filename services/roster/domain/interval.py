@@ -1,5 +1,6 @@
 """Half-open stretches of time, and what they make when laid over each other."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -24,25 +25,23 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def holes(covered: Iterable[Interval], within: Interval) -> list[Interval]:
-    """What disjoint, ordered intervals leave of `within`."""
-    found = []
-    at = within.starts_at
-    for starts_at, ends_at in covered:
-        if starts_at > at:
-            found.append(Interval(at, min(starts_at, within.ends_at)))
-        at = max(at, ends_at)
-        if at >= within.ends_at:
-            return found
-    found.append(Interval(at, within.ends_at))
-    return found
-
-
 def clipped(interval: Interval, within: Interval) -> Interval | None:
     """The part of an interval that lies in `within`; None when there is none."""
     starts_at = max(interval.starts_at, within.starts_at)
     ends_at = min(interval.ends_at, within.ends_at)
     return Interval(starts_at, ends_at) if starts_at < ends_at else None
+
+
+def trimmed(intervals: Sequence[Interval], within: Interval) -> list[Interval]:
+    """The parts of intervals, which are disjoint and in order, that lie in `within`."""
+    first = bisect_right(intervals, within.starts_at, key=lambda interval: interval.ends_at)
+    last = bisect_left(intervals, within.ends_at, key=lambda interval: interval.starts_at)
+    kept = list(intervals[first:last])
+    for end in {0, len(kept) - 1} if kept else ():
+        part = clipped(kept[end], within)
+        assert part is not None
+        kept[end] = part
+    return kept
 
 
 def overlaps(interval: Interval, others: Sequence[Interval]) -> bool:

@@ -46,8 +46,15 @@ def in_window(plans: Iterable[Plan], window: Interval) -> list[Listed]:
             if shift.starts_at < window.ends_at and shift.ends_at > window.starts_at
         ]
         found += [
-            Listed(starts_at, plan.schedule.schedule_id, responder_id, "", ends_at, source)
-            for responder_id, starts_at, ends_at, source, _ in segments(cover(plan, window))
-            if source is not Source.EXPLICIT
+            Listed(
+                segment.starts_at,
+                plan.schedule.schedule_id,
+                segment.responder_id,
+                "",
+                segment.ends_at,
+                segment.source,
+            )
+            for segment in segments(cover(plan, window))
+            if segment.source is not Source.EXPLICIT
         ]
     return sorted(found, key=Listed.place)

@@ -19,7 +19,7 @@ def in_force(people: Sequence[Present], overrides: Sequence[Override]) -> tuple[
             _enter(present, stays)
     for override in overrides:
         if override.replaced_responder_id is None and override.responder_id is not None:
-            cover = Present(override.responder_id, Source.OVERRIDE)
+            cover = _cover(override.responder_id, override)
             stays = _stand_in(cover, override, overrides)
             if stays is not None:
                 _enter(present, stays)
@@ -40,5 +40,9 @@ def _stand_in(person: Present, since: Override | None, overrides: Sequence[Overr
         if override.replaced_responder_id == person.responder_id:
             if override.responder_id is None:
                 return None
-            return _stand_in(Present(override.responder_id, Source.OVERRIDE), override, overrides)
+            return _stand_in(_cover(override.responder_id, override), override, overrides)
     return person
+
+
+def _cover(responder_id: str, override: Override) -> Present:
+    return Present(responder_id, Source.OVERRIDE, origin=override.override_id)

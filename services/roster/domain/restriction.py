@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.roster.domain.interval import Interval, clipped, union
+from services.roster.domain.interval import Interval, trimmed, union
 from services.roster.domain.walltime import Clocks, local
 
 EVERY_DAY = frozenset(range(7))
@@ -32,11 +32,14 @@ class Restriction:
     def on(self, day: datetime, clocks: Clocks) -> tuple[datetime, datetime]:
         """From when until when the window of a local day is open; a start shown twice is its first showing, an end
         its last."""
-        closing = day if self.end_time > self.start_time else day + DAY
-        return (
-            clocks.first(datetime.combine(day, self.start_time)),
-            clocks.last(datetime.combine(closing, self.end_time)),
-        )
+        opens, closes = self.hours
+        return clocks.first(day + opens), clocks.last(day + closes)
+
+    @property
+    def hours(self) -> tuple[timedelta, timedelta]:
+        """How long after the midnight of its day, on the wall clock, the window opens and closes."""
+        opens, closes = _since_midnight(self.start_time), _since_midnight(self.end_time)
+        return opens, closes if closes > opens else closes + DAY
 
 
 def windows(restrictions: Sequence[Restriction], clocks: Clocks, within: Interval) -> list[Interval]:
@@ -45,15 +48,23 @@ def windows(restrictions: Sequence[Restriction], clocks: Clocks, within: Interva
         _midnight(within.starts_at, clocks.zone) - 2 * DAY
     )  # a window may reach a day on, and clocks may skip a day
     final = _midnight(within.ends_at, clocks.zone)
+    starting = [[(r, *r.hours) for r in restrictions if weekday in r.days] for weekday in range(7)]
     opened = []
     while day <= final:
-        for restriction in restrictions:
-            if day.weekday() in restriction.days:
-                window = clipped(Interval(*restriction.on(day, clocks)), within)
-                if window is not None:
-                    opened.append(window)
+        midnight = clocks.midnight(day)
+        for restriction, opens, closes in starting[day.weekday()]:
+            if midnight is not None:
+                opened.append(Interval(midnight + opens, midnight + closes))
+            else:
+                starts_at, ends_at = restriction.on(day, clocks)
+                if starts_at < ends_at:
+                    opened.append(Interval(starts_at, ends_at))
         day += DAY
-    return union(opened)
+    return trimmed(union(opened), within)
+
+
+def _since_midnight(at: time) -> timedelta:
+    return timedelta(hours=at.hour, minutes=at.minute)
 
 
 def _midnight(instant: datetime, zone: ZoneInfo) -> datetime:

@@ -37,6 +37,13 @@ class Rotation:
     start: datetime
     active_days: frozenset[int] = frozenset()
 
+    @property
+    def step(self) -> timedelta | None:
+        """How long every turn is on the wall clock; None when that depends on the turn."""
+        if self.unit is Unit.MONTHLY or self.active_days:
+            return None
+        return self.length * STEPS[self.unit]
+
     def handoff(self, turn: int) -> datetime:
         """The wall time at which a turn begins; of months too short for the start's day it is the last day."""
         if self.unit is Unit.MONTHLY:
@@ -70,10 +77,15 @@ def turns(rotation: Rotation, clocks: Clocks, within: Interval) -> Iterator[Turn
     A handoff that clocks skip is at the end of the gap, one that they show twice at its first showing.
     """
     # A wall clock that has been set back shows an earlier turn than the one that runs, never a later one.
-    number = rotation.turn_at(local(within.starts_at, clocks.zone))
-    starts_at = clocks.first(rotation.handoff(number))
+    number, step = rotation.turn_at(local(within.starts_at, clocks.zone)), rotation.step
+    wall = even_until = rotation.handoff(number)
+    starts_at = clocks.first(wall)
     while starts_at < within.ends_at:
-        ends_at = clocks.first(rotation.handoff(number + 1))
+        wall = rotation.handoff(number + 1) if step is None else wall + step
+        if step is not None and wall < even_until:
+            ends_at = starts_at + step
+        else:
+            ends_at, even_until = clocks.first(wall), clocks.even_until(wall)
         if ends_at > within.starts_at and ends_at > starts_at:
             yield Turn(number, starts_at, ends_at)
         number, starts_at = number + 1, ends_at

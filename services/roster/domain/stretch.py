@@ -5,19 +5,27 @@ Lists of stretches are disjoint and in order; where nobody is on call there is n
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from services.roster.domain.interval import Interval
 from services.roster.domain.shift import Source
 
 
-class Present(NamedTuple):
-    """A person on call and what put them there; `layer` is empty unless it was a layer."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A person on call and what put them there; `layer` is empty unless it was a layer.
+
+    `origin` is the id of the shift or override that did. It makes no difference: a person whose shifts follow each
+    other without a break goes on being on call.
+    """
 
     responder_id: str
     source: Source
     layer: str = ""
+    origin: UUID | None = field(default=None, compare=False)
 
 
 class Stretch(NamedTuple):

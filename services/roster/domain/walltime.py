@@ -33,6 +33,21 @@ class Clocks:
         anchor = self._anchor(wall)
         return last(wall, self.zone) if anchor is None else anchor + (wall - LOCAL_EPOCH)
 
+    def midnight(self, day: datetime) -> datetime | None:
+        """The instant of a local midnight when clocks run evenly for two days from then; None when they may not."""
+        place = bisect_right(self._from, day) - 1
+        if place < 0 or self.even_until(day) <= day + 2 * DAY:
+            return None
+        anchor = self._anchors[place]
+        return None if anchor is None else anchor + (day - LOCAL_EPOCH)
+
+    def even_until(self, wall: datetime) -> datetime:
+        """Up to which wall time clocks run evenly from `wall` on; `wall` itself when that is not known."""
+        place = bisect_right(self._from, wall)
+        if place == 0 or place == len(self._from) or self._anchors[place - 1] is None:
+            return wall
+        return self._from[place]
+
     def _anchor(self, wall: datetime) -> datetime | None:
         """When the local clock would have shown the epoch with the offset of a wall time; None near changes."""
         place = bisect_right(self._from, wall) - 1

@@ -86,7 +86,8 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
     await tell(bus, [(uuid7(), b"ok") for _ in range(10)])
     killed = spawn("consumer", crash="consumer.after_commit")
     assert await asyncio.to_thread(killed.wait, 20) == -signal.SIGKILL
-    assert await scalar(db, EFFECTS) == 10
+    committed = await scalar(db, EFFECTS)
+    assert committed > 0
     redelivered: list[int] = []
 
     async def handle(batch: Sequence[Received]) -> None:
@@ -95,7 +96,7 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
 
     async with running(bus.consume(stream=STREAM, durable="ear", subjects=SUBJECTS, handle=handle)):
         await eventually(lambda: len(redelivered) == 10, 40)
-    assert min(redelivered) >= 1
+    assert sum(count > 0 for count in redelivered) >= committed, "what was committed came again"
     assert await scalar(db, EFFECTS) == 10
 
 

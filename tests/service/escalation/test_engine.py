@@ -9,10 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.errors import Invalid
+from chassis.errors import DomainError, Invalid
 from chassis.wire import timestamp
+from cli.stack.ports import Ports
 from tests.fixtures.eventually import eventually
 from tests.service.escalation.world import KEY, World
+from tocsin.escalation.v1 import alert_service_pb2_grpc
 from tocsin.escalation.v1.alert_pb2 import Alert, EscalationExecution
 from tocsin.escalation.v1.alert_service_pb2 import TriggerAlertRequest
 from tocsin.escalation.v1.policy_pb2 import EscalationPolicy, EscalationStep
@@ -95,9 +97,9 @@ async def test_acknowledgements_and_steps_at_once(stage: World) -> None:
     """Two replicas, a level due for all while all are acknowledged: none is told after it was taken."""
     other = await stage.replica()
     await two_levels(stage)
-    results = await stage.here.batch(*(TriggerAlertRequest(title=f"a{n}", policy_id="p") for n in range(60)))
+    results = await stage.here.batch(*(TriggerAlertRequest(title=f"a{n}", policy_id="p") for n in range(30)))
     alerts = [result.alert for result in results]
-    await stage.pages(60)
+    await stage.pages(30)
     stage.advance(seconds=61)
     await asyncio.gather(
         *(replica.acknowledge(alert) for alert in alerts for replica in (stage.here, other)),
@@ -255,6 +257,22 @@ async def test_another_replica_goes_on_when_one_stops(stage: World) -> None:
     assert sorted(title for title, _, _ in await stage.pages(2)) == ["first", "second"]
 
 
+async def test_a_trigger_whose_answer_is_lost_can_be_repeated(stage: World) -> None:
+    """The same request id answers the alert that was opened before the process died."""
+    doomed = process(stage, "trigger.after_commit", TOCSIN_LISTEN=(address := f"127.0.0.1:{Ports().take()}"))
+    try:
+        request = TriggerAlertRequest(title="once", request_id="r")
+        alerts = alert_service_pb2_grpc.AlertServiceStub(stage.channel(address))
+        with pytest.raises(DomainError):
+            await alerts.TriggerAlert(request, timeout=20, wait_for_ready=True)
+    finally:
+        doomed.kill()
+        doomed.wait()
+    (alert,) = await stage.here.find()
+    again = await stage.here.trigger("once", request_id="r")
+    assert (again.alert.alert_id, again.alert.trigger_count) == (alert.alert_id, 1)
+
+
 @pytest.mark.parametrize("point", ["engine.after_claim", "engine.after_commit", "pager.after_answer"])
 async def test_a_replica_killed_at_work_is_followed(stage: World, point: str) -> None:
     """Each level is taken once, and told under one id, by whoever comes after."""
@@ -277,7 +295,7 @@ async def test_a_replica_killed_at_work_is_followed(stage: World, point: str) ->
         assert taken(await lazy.steps(alert)) == [(1, "INITIAL", ["alice"])]
 
 
-def process(stage: World, point: str) -> subprocess.Popen[bytes]:
+def process(stage: World, point: str, **told: str) -> subprocess.Popen[bytes]:
     """The service as a process of its own that dies at a point."""
     config = stage.config()
     environment = {
@@ -289,7 +307,9 @@ def process(stage: World, point: str) -> subprocess.Popen[bytes]:
         "TOCSIN_CRASH": point,
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    return subprocess.Popen([sys.executable, "-m", "services.escalation"], env={**os.environ, **environment})
+    return subprocess.Popen(
+        [sys.executable, "-m", "services.escalation"], env={**os.environ, **environment, **told}
+    )
 
 
 async def test_a_run_takes_what_is_due(stage: World) -> None:

@@ -10,7 +10,7 @@ from chassis.wire import timestamp
 from services.escalation.api import search
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert, Severity
-from tocsin.escalation.v1.alert_service_pb2 import ListAlertsRequest
+from tocsin.escalation.v1.alert_service_pb2 import ListAlertsRequest, TriggerAlertRequest
 
 
 async def titles(stage: World, **filters: Any) -> str:
@@ -94,6 +94,22 @@ async def test_regular_expressions_are_looked_for_a_bounded_way(
     one = await stage.here.alerts.ListAlerts(ListAlertsRequest(matchers=['title=~"want.*"'], page_size=1))
     assert len(one.alerts) == 1
     assert one.next_page_token
+
+
+async def test_a_page_fits_into_a_message(stage: World) -> None:
+    """However long the alerts are: it is cut, and the next ones show the rest."""
+    long = TriggerAlertRequest(title="long", description="ü" * 32_000, labels={"a": "ü" * 1024})
+    for _ in range(5):
+        await stage.here.batch(*[long] * 40)
+    shown, token = 0, ""
+    while True:
+        request = ListAlertsRequest(page_size=1000, page_token=token)
+        page = await stage.here.alerts.ListAlerts(request)
+        assert page.alerts
+        shown, token = shown + len(page.alerts), page.next_page_token
+        if not token:
+            break
+    assert shown == 200
 
 
 async def test_wrong_filters_are_named(stage: World) -> None:

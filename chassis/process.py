@@ -15,6 +15,9 @@ from chassis.config import ServiceSettings
 from chassis.server import Server
 
 log = structlog.get_logger()
+CANCEL_AGAIN = 0.5
+"""Seconds after which a loop that has not ended is cancelled again."""
+
 Step = Callable[[], Awaitable[None]]
 Loop = Callable[[], Coroutine[object, object, None]]
 Config = TypeVar("Config", bound=ServiceSettings)
@@ -58,9 +61,12 @@ def _ended(task: asyncio.Task[None], service: Running) -> None:
 
 
 async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancels until all have ended: `asyncio.wait_for`, which nats-py uses, can swallow a cancellation (3.11)."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
 
 
 def run(

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-NATURAL = 1000
+NATURAL = 10_000
 """The width where there is no terminal: nothing is wrapped or cut that another program reads."""
+PROSE = {"title", "source", "comment", "matchers", "layers", "steps", "tells", "name", ""}
+"""The columns that are folded; ids, words and times are not."""
 COLOURS = {
     "CRITICAL": "bold red",
     "HIGH": "red",
@@ -71,13 +73,12 @@ def console() -> "Console":
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> "Table":
-    """Rows below their headings; words with a meaning in the domain are coloured."""
-    from rich.box import SIMPLE_HEAD
+    """Rows below their headings, prose folded where room is short; words with a meaning in the domain are coloured."""
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column not in PROSE)
     for row in rows:
         made.add_row(*map(coloured, row))
     return made

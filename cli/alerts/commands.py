@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from cli.alerts import verbs
-from cli.alerts.drawing import HEADINGS, drawn, row
+from cli.alerts.drawing import drawn, listed
 from cli.api import Json, escaped
 from cli.moments import past, rfc3339
 from cli.operating import Operator, add, instant_of, operates
-from cli.output import facts, table
+from cli.output import console, facts
 
 app = typer.Typer(help="Alerts: what is wrong, and what becomes of it.", no_args_is_help=True)
 UNFINISHED = ["OPEN", "ACKED"]
@@ -46,8 +46,8 @@ def list_(
         "start": _since(since, operator.now),
     }
     alerts = list(operator.api.each("/alerts", "alerts", most=limit, **query))
-    rows = table(HEADINGS, (row(alert, operator.now) for alert in alerts))
-    operator.out.show({"alerts": alerts}, rows if alerts else "no alerts")
+    rows = listed(alerts, operator.now, console().width) if alerts else "no alerts"
+    operator.out.show({"alerts": alerts}, rows)
 
 
 @operates("tocsin alerts show 0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11")

@@ -10,26 +10,36 @@ from cli.output import facts, printable, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
-HEADINGS = ("alert", "severity", "state", "age", "level", "×", "title", "source", "by")
+WIDE = 110
+"""Columns of a terminal from which on a list has all that a row has; with fewer the title keeps the room."""
 TIMES = ("opened_at", "acked_at", "closed_at", "snoozed_until")
 FIELDS = ("state", "severity", "source", "dedup_key", "policy_id", "trigger_count", "escalation_level")
 QUIET = ("suppressed_by", "parent_alert_id", "acked_by", "closed_by")
 
 
-def row(alert: Json, now: datetime) -> tuple[object, ...]:
-    """An alert in a list."""
-    return (
-        alert["alert_id"],
-        alert["severity"],
-        f"{alert['state']}{' (snoozed)' if alert['snoozed_until'] else ''}",
-        spoken(now - parsed(alert["opened_at"])),
-        alert["escalation_level"],
-        alert["trigger_count"],
-        alert["title"],
-        alert["source"],
-        alert["closed_by"] or alert["acked_by"],
-    )
+def listed(alerts: list[Json], now: datetime, width: int) -> "Table":
+    """Alerts as a table on a terminal of a width."""
+    rows = [row(alert, now, wide=width >= WIDE) for alert in alerts]
+    return table(rows[0], (one.values() for one in rows))
+
+
+def row(alert: Json, now: datetime, *, wide: bool = True) -> dict[str, object]:
+    """An alert in a list, by heading."""
+    short = {
+        "alert": alert["alert_id"],
+        "severity": alert["severity"],
+        "state": f"{alert['state']}{' (snoozed)' if alert['snoozed_until'] else ''}",
+        "age": spoken(now - parsed(alert["opened_at"])),
+    }
+    more = {
+        "level": alert["escalation_level"],
+        "×": alert["trigger_count"],
+        "by": alert["closed_by"] or alert["acked_by"],
+        "source": alert["source"],
+    }
+    return {**short, **(more if wide else {}), "title": alert["title"]}
 
 
 def sentence(alert: Json) -> str:

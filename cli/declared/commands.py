@@ -44,7 +44,7 @@ def apply(
     done: list[Json] = []
     try:
         for step in () if dry_run or refused else steps:
-            done.append(_do(operator.api, step))
+            done.append(_do(operator.api, step))  # noqa: PERF401
     finally:  # what was done before a refusal is said too: routing keys are shown once
         answer = {"plan": [step.json() for step in steps], "applied": done}
         operator.out.show(answer, summary(steps, done, dry_run=dry_run))

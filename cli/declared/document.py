@@ -77,7 +77,7 @@ def write(declared: Declared) -> str:
 
 
 def _loader() -> "type[yaml.SafeLoader]":
-    """YAML 1.2's core types alone: 17:00 is no number, OFF is no boolean, a date is a string."""
+    """Null, booleans and whole numbers as YAML 1.2 has them: 17:00, OFF and a date are strings."""
     import re
 
     import yaml
@@ -91,7 +91,6 @@ def _loader() -> "type[yaml.SafeLoader]":
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
         ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
         ("int", r"[-+]?(0|[1-9][0-9]*)", [*"-+0123456789"]),
-        ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
     ):
         Core.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), first)
     return Core

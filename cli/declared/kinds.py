@@ -83,7 +83,7 @@ KINDS = (
         path="/oncall/schedules",
         identity="schedule_id",
         fields=("display_name", "time_zone", "layers"),
-        defaults={"time_zone": "UTC", "layers.rotation.length": 1},
+        defaults={"time_zone": "UTC", "layers.rotation.length": 1, "layers.time_off": "SKIP"},
     ),
     Kind(
         section="escalation_policies",

@@ -2,9 +2,9 @@
 
 from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -49,8 +49,7 @@ class Outcome(StrEnum):
     AGGREGATED = "AGGREGATED"
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(NamedTuple):
     """A report, and what the rules make of it, should it open an alert."""
 
     report: Report
@@ -67,8 +66,7 @@ class Trigger:
         return self.group is None and not self.request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Triggered:
+class Triggered(NamedTuple):
     """What became of a trigger: the alert after it."""
 
     alert: alert_pb2.Alert

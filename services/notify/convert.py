@@ -17,9 +17,9 @@ from chassis.errors import Problems
 from chassis.outbox import Event
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
 from services.notify.domain.delivery import Claimed
+from services.notify.domain.inbox import Item
 from services.notify.domain.page import Page
 from services.notify.domain.route import Receipt, RouteLog, Status
-from services.notify.storage.inbox import Item
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.escalation.v1 import events_pb2 as alert_events
 from tocsin.notify.v1 import contact_method_pb2, events_pb2, inbox_service_pb2, page_service_pb2, route_pb2

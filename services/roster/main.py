@@ -20,6 +20,9 @@ from services.roster.api.on_call import OnCallApi
 from services.roster.api.responders import ResponderApi
 from services.roster.api.schedules import ScheduleApi
 from services.roster.api.shifts import ShiftApi
+from services.roster.api.swaps import SwapApi
+from services.roster.api.teams import TeamApi
+from services.roster.api.time_off import TimeOffApi
 from services.roster.config import Config
 from services.roster.convert import events
 from services.roster.engine import OUTBOX, Engine
@@ -35,12 +38,21 @@ from tocsin.roster.v1 import (
     schedule_service_pb2_grpc,
     shift_service_pb2,
     shift_service_pb2_grpc,
+    swap_service_pb2,
+    swap_service_pb2_grpc,
+    team_service_pb2,
+    team_service_pb2_grpc,
+    time_off_service_pb2,
+    time_off_service_pb2_grpc,
 )
 
 SERVICES = [
     responder_service_pb2.DESCRIPTOR.services_by_name["ResponderService"],
+    team_service_pb2.DESCRIPTOR.services_by_name["TeamService"],
     schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
     shift_service_pb2.DESCRIPTOR.services_by_name["ShiftService"],
+    time_off_service_pb2.DESCRIPTOR.services_by_name["TimeOffService"],
+    swap_service_pb2.DESCRIPTOR.services_by_name["SwapService"],
     on_call_service_pb2.DESCRIPTOR.services_by_name["OnCallService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
@@ -95,6 +107,9 @@ def _register(server: Server, db: Database, memory: Memory, clock: Clock) -> Non
         ScheduleApi(db, memory, clock), server.grpc
     )
     shift_service_pb2_grpc.add_ShiftServiceServicer_to_server(ShiftApi(db, memory, clock), server.grpc)
+    team_service_pb2_grpc.add_TeamServiceServicer_to_server(TeamApi(db, memory, clock), server.grpc)
+    time_off_service_pb2_grpc.add_TimeOffServiceServicer_to_server(TimeOffApi(db, memory, clock), server.grpc)
+    swap_service_pb2_grpc.add_SwapServiceServicer_to_server(SwapApi(db, memory, clock), server.grpc)
     on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(OnCallApi(memory, clock), server.grpc)
 
 

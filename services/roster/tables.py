@@ -13,10 +13,12 @@ from services.roster.domain.interval import Interval
 from services.roster.domain.restriction import Restriction
 from services.roster.domain.rotation import Rotation, Unit
 from services.roster.domain.schedule import Layer
+from services.roster.domain.swap import State
+from services.roster.domain.time_off import Rule
 
 metadata = MetaData()
 revisions = Numbers("revisions", metadata=metadata, data_type=BigInteger)
-"""Numbers that no two changes of responders and schedules share."""
+"""Numbers that no two changes of responders, teams and schedules share."""
 
 
 class Layers(TypeDecorator[tuple[Layer, ...]]):
@@ -47,6 +49,21 @@ class Names(TypeDecorator[tuple[str, ...]]):
     def process_result_value(self, value: Any, _: Dialect) -> tuple[str, ...] | None:
         """From a list."""
         return None if value is None else tuple(value)
+
+
+class States(TypeDecorator[State]):
+    """The state of a swap as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: State | None, _: Dialect) -> Any:
+        """To text."""
+        return None if value is None else value.value
+
+    def process_result_value(self, value: Any, _: Dialect) -> State | None:
+        """From text."""
+        return None if value is None else State(value)
 
 
 class Intervals(TypeDecorator[tuple[Interval, ...]]):
@@ -82,6 +99,7 @@ def _to_json(layer: Layer) -> dict[str, Any]:
             for restriction in layer.restrictions
         ],
         "active_days_only": layer.active_days_only,
+        "time_off": layer.time_off.value,
         "turn": layer.turn,
         "place": layer.place,
         "keeper": layer.keeper,
@@ -102,6 +120,7 @@ def _from_json(layer: Mapping[str, Any]) -> Layer:
             for restriction in layer["restrictions"]
         ),
         active_days_only=layer["active_days_only"],
+        time_off=Rule(layer.get("time_off", Rule.SKIP)),  # layers written before there was time off have none
         turn=layer["turn"],
         place=layer["place"],
         keeper=layer["keeper"],
@@ -152,6 +171,49 @@ overrides = Table(
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("responder_ids", Names, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+    Column("revision", BigInteger, nullable=False),
+)
+
+time_off = Table(
+    "time_off",
+    metadata,
+    Column("time_off_id", Uuid, primary_key=True),
+    Column("responder_id", Text, nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+)
+
+swaps = Table(
+    "swaps",
+    metadata,
+    Column("swap_id", Uuid, primary_key=True),
+    Column("schedule_id", Text, nullable=False),
+    Column("asker_id", Text, nullable=False),
+    Column("taker_id", Text),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("return_starts_at", DateTime(timezone=True)),
+    Column("return_ends_at", DateTime(timezone=True)),
+    Column("note", Text, nullable=False),
+    Column("state", States, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("override_id", Uuid),
+    Column("return_override_id", Uuid),
     Column("request_id", Text),
 )
 

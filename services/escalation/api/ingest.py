@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -146,7 +145,7 @@ def _report(integration: Integration, signal: Signal) -> tuple[Report, str, str]
     except DomainError as error:
         return error
     policy_id = integration.policy_id or signal.alert.policy_id
-    return replace(made, labels={**made.labels, **integration.labels}), policy_id, signal.alert.request_id
+    return made._replace(labels={**made.labels, **integration.labels}), policy_id, signal.alert.request_id
 
 
 def _check(signal: Signal) -> DomainError | None:

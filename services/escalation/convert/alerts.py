@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -31,6 +32,9 @@ NOTE_CHARACTERS = 4_096
 
 ACTOR_CHARACTERS = 255
 SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(minutes=1), timedelta(days=30)
+
+_stamp = lru_cache(maxsize=1024)(wire.timestamp)
+"""Alerts that are written together share their instants."""
 
 Order: TypeAlias = (
     alert_service_pb2.AcknowledgeAlertRequest
@@ -189,8 +193,6 @@ def severities(numbers: Sequence[alert_pb2.Severity.Value.ValueType], problems: 
 
 def alert_message(alert: Alert) -> alert_pb2.Alert:
     """The alert as it is answered and told in events."""
-    opened_at = wire.timestamp(alert.opened_at)
-    again = alert.last_triggered_at is not alert.opened_at
     return alert_pb2.Alert(
         alert_id=str(alert.alert_id),
         dedup_key=alert.dedup_key,
@@ -201,14 +203,14 @@ def alert_message(alert: Alert) -> alert_pb2.Alert:
         labels=alert.labels,
         state=_STATES[alert.state],
         policy_id=alert.policy_id,
-        opened_at=opened_at,
-        acked_at=wire.timestamp(alert.acked_at),
+        opened_at=_stamp(alert.opened_at),
+        acked_at=_stamp(alert.acked_at),
         acked_by=alert.acked_by,
-        closed_at=wire.timestamp(alert.closed_at),
+        closed_at=_stamp(alert.closed_at),
         closed_by=alert.closed_by,
-        snoozed_until=wire.timestamp(alert.snoozed_until),
+        snoozed_until=_stamp(alert.snoozed_until),
         trigger_count=alert.trigger_count,
-        last_triggered_at=wire.timestamp(alert.last_triggered_at) if again else opened_at,
+        last_triggered_at=_stamp(alert.last_triggered_at),
         escalation_level=alert.escalation_level,
         suppressed_by=alert.suppressed_by,
         parent_alert_id=str(alert.parent_alert_id) if alert.parent_alert_id else "",

@@ -1,10 +1,13 @@
-"""An alert's life: what each verb does to it in each state, as pure functions."""
+"""An alert's life: what each verb does to it in each state, as pure functions.
+
+What is made for every trigger is a NamedTuple: a frozen dataclass of twenty fields takes ten times as long to make.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from chassis.errors import Refused
@@ -59,8 +62,7 @@ class EventType(StrEnum):
     CLOSED = "alert.closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What somebody reports: the contents of an alert before it is one. An empty `dedup_key` makes it unique."""
 
     title: str
@@ -75,8 +77,7 @@ class Report:
         return Facts(self.severity, self.source, self.title, self.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """An alert as its row has it; times in UTC, `version` grows by one with each event."""
 
     alert_id: UUID
@@ -133,8 +134,7 @@ class Execution:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(NamedTuple):
     """An event to be: the alert as it is after it, and what its kind of event tells besides."""
 
     type: EventType
@@ -155,8 +155,7 @@ class By:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a verb does to an alert: nothing, when nothing happened.
 
     `hush` ends everything that waits for the alert, its timers and the pages not sent yet; then `timer` is armed.
@@ -215,8 +214,7 @@ def repeated(alert: Alert, *, triggers: int, quiet: bool, now: datetime) -> Chan
 
     Raises Refused for a closed alert: a new one opens in its place.
     """
-    again = replace(
-        alert,
+    again = alert._replace(
         trigger_count=alert.trigger_count + triggers,
         last_triggered_at=now,
         version=alert.version + 1,
@@ -236,8 +234,8 @@ def repeated(alert: Alert, *, triggers: int, quiet: bool, now: datetime) -> Chan
 def unsuppressed(change: Change, now: datetime) -> Change:
     """What has kept the alert quiet is gone: it opens, and escalates from the first level."""
     quiet = change.alert
-    alert = replace(
-        quiet, state=State.OPEN, suppressed_by="", parent_alert_id=None, version=quiet.version + 1
+    alert = quiet._replace(
+        state=State.OPEN, suppressed_by="", parent_alert_id=None, version=quiet.version + 1
     )
     events = (*change.events, Happened(EventType.OPENED, alert, now))
     return Change(alert, events, hush=True, timer=first_step(alert.alert_id, now))
@@ -250,8 +248,7 @@ def acknowledged(alert: Alert, by: By, now: datetime) -> Change:
     """
     match alert.state:
         case State.OPEN | State.SUPPRESSED:
-            taken = replace(
-                alert,
+            taken = alert._replace(
                 state=State.ACKED,
                 acked_at=now,
                 acked_by=by.actor,
@@ -273,8 +270,7 @@ def closed(alert: Alert, by: By, now: datetime) -> Change:
     """The alert is over. The first keeps the credit."""
     match alert.state:
         case State.OPEN | State.ACKED | State.SUPPRESSED:
-            over = replace(
-                alert,
+            over = alert._replace(
                 state=State.CLOSED,
                 closed_at=now,
                 closed_by=by.actor,
@@ -338,7 +334,7 @@ def snoozed(alert: Alert, by: By, until: datetime, now: datetime) -> Change:
     """The alert sleeps: nobody is told until it wakes up. Raises Refused for a closed or suppressed alert."""
     match alert.state:
         case State.OPEN | State.ACKED:
-            asleep = replace(alert, snoozed_until=until, version=alert.version + 1)
+            asleep = alert._replace(snoozed_until=until, version=alert.version + 1)
             event = Happened(EventType.SNOOZED, asleep, now, actor=by.actor, note=by.note)
             timer = Timer(alert.alert_id, Kind.WAKE, until)
             return Change(asleep, (event,), ActionType.SNOOZE, by, hush=True, timer=timer)
@@ -368,8 +364,7 @@ def first_step(alert_id: UUID, now: datetime) -> Timer:
 
 
 def _reopened(alert: Alert) -> Alert:
-    return replace(
-        alert,
+    return alert._replace(
         state=State.OPEN,
         acked_at=None,
         acked_by="",

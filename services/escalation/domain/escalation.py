@@ -1,7 +1,7 @@
 """What an alert's next step is: a pure function of its policy, its timer, who is on call, and `now`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -135,7 +135,7 @@ def _told(
         at=now,
         stale=stale,
     )
-    after = replace(alert, escalation_level=found.level, version=alert.version + 1)
+    after = alert._replace(escalation_level=found.level, version=alert.version + 1)
     event = Happened(EventType.ESCALATED, after, now, execution=execution)
     change = Change(after, (event,), timer=_following(policy, timer, found, now, told=bool(recipients)))
     outcome = Outcome.NOBODY if not recipients else Outcome.TOLD_STALE if stale else Outcome.TOLD
@@ -160,7 +160,7 @@ def _following(policy: EscalationPolicy, timer: Timer, found: Place, now: dateti
 
 
 def _exhausted(alert: Alert, now: datetime) -> Decision:
-    after = replace(alert, version=alert.version + 1)
+    after = alert._replace(version=alert.version + 1)
     return Decision(Outcome.EXHAUSTED, Change(after, (Happened(EventType.EXHAUSTED, after, now),)))
 
 

@@ -173,6 +173,10 @@ class Index(Generic[Rule]):
         for place, (_, matchers) in enumerate(rules):
             self._file(place, matchers, asked)
 
+    def __len__(self) -> int:
+        """How many rules there are."""
+        return len(self._rules)
+
     def _file(self, place: int, matchers: Sequence[Matcher], asked: Mapping[tuple[str, str], int]) -> None:
         """Files a rule under the values that the fewest rules ask for, else under the longest beginning."""
         listed = [pairs for matcher in matchers if (pairs := _pairs(matcher))]
@@ -188,8 +192,6 @@ class Index(Generic[Rule]):
 
     def matching(self, labels: Mapping[str, str]) -> Iterator[Rule]:
         """The rules whose matchers all match, in their order."""
-        if not self._rules:
-            return
         places = self._always.copy()
         for label in labels.items():
             places += self._by_value.get(label, ())

@@ -53,16 +53,18 @@ class Rules:
         """
         if named and (policy := self._policies.get(named)):
             return policy
-        first = next(self._by_matchers.matching(facts.seen()), None)
+        first = next(self._by_matchers.matching(facts.seen()), None) if self._by_matchers else None
         return first or self._policies.get(DEFAULT, BUILT_IN)
 
     def silenced_by(self, facts: Facts, now: datetime) -> SilenceRule | None:
         """The first by id of the silences in force at `now` that match."""
+        if not self._silences:
+            return None
         return next((rule for rule in self._silences.matching(facts.seen()) if rule.in_force(now)), None)
 
     def aggregated_by(self, facts: Facts) -> AggregationRule | None:
         """The first by id of the aggregation rules that match; its `group_of(facts)` names the group."""
-        return next(self._aggregations.matching(facts.seen()), None)
+        return next(self._aggregations.matching(facts.seen()), None) if self._aggregations else None
 
     def integration_by_key(self, routing_key: str) -> Integration | None:
         """The integration with this routing key."""

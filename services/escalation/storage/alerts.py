@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
@@ -50,8 +50,7 @@ _NONE = literal("", literal_execute=True)
 """Written out in the statements, so that the planner can tell that a partial index serves them."""
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """An alert to be opened, and the one event that tells of it; its timer follows from its state."""
 
     alert: Alert

@@ -21,6 +21,7 @@ from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.delivery import Answer, Claimed, Message, Rejected, Retry, Sent
 from services.notify.domain.link import Links
+from services.notify.domain.route import GIVE_UP_AFTER
 from services.notify.storage import routes
 from services.notify.storage.routes import Room
 
@@ -73,6 +74,7 @@ class Deliverer:
         self._links = links
         self._allowances = Allowances()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._full = False
         self._loop = DueLoop("deliver", self._claim)
 
     def wake(self) -> None:
@@ -95,13 +97,14 @@ class Deliverer:
         now = self._clock.now()
         room = Room(IN_FLIGHT - len(self._tasks), FIRST, self._allowances.left())
         if room.total <= 0:
+            self._full = True
             return None
         async with self._db.raw() as conn:
             claimed = await routes.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
-            due = None if claimed else await routes.next_due(conn, now)
-        self._start(claimed)
-        if claimed:
-            return timedelta()
+            self._start(claimed)
+            if claimed and min(self._allowances.left().values(), default=FIRST) <= 0:
+                return timedelta()  # those behind the rows of a full address may not have been looked at
+            due = await routes.next_due(conn, now)
         return None if due is None else due - now
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
@@ -117,16 +120,21 @@ class Deliverer:
     async def _deliver(self, claimed: Claimed, started: float) -> None:
         route = claimed.route
         answer: Answer | None = None
-        was_full = len(self._tasks) >= IN_FLIGHT
         try:
             if time.monotonic() - started < LATEST_START.total_seconds():
                 answer = await self._attempt(claimed)
         finally:
             silent = isinstance(answer, Retry) and answer.silent
-            if self._allowances.given_back(route.address, silent=silent) or was_full:
+            if self._allowances.given_back(route.address, silent=silent) or self._has_room_again():
                 self._loop.wake()
         if answer is not None:
             await self._record(claimed, answer)
+
+    def _has_room_again(self) -> bool:
+        """Whether there was no room for more, and there is for half of it: claims of single rows cost too much."""
+        again = self._full and len(self._tasks) <= IN_FLIGHT // 2
+        self._full = self._full and not again
+        return again
 
     async def _attempt(self, claimed: Claimed) -> Answer:
         route, now = claimed.route, self._clock.now()
@@ -135,8 +143,9 @@ class Deliverer:
         channel = self._channels.get(route.channel)
         if channel is None:
             return Rejected(f"{route.channel} cannot be sent yet")
-        if route.attempts == 1:
-            _waits.labels(route.channel).observe((now - route.created_at).total_seconds())
+        if route.attempts == 1 and route.expires_at is not None:
+            waited = now - (route.expires_at - GIVE_UP_AFTER)
+            _waits.labels(route.channel).observe(waited.total_seconds())
         body = convert.webhook_body(claimed, self._links.url(route.route_log_id, now))
         answer = await channel.send(Message(route.route_log_id, route.address, claimed.secret, body))
         crashpoint("deliver.after_send")

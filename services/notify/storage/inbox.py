@@ -1,25 +1,15 @@
 """The in-app inbox: items by their positions, which appear in order however many writers there are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Select, Text, column, select, values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notify.domain.inbox import Item
 from services.notify.domain.route import RouteLog
 from services.notify.tables import inboxes, pages, route_logs
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One page in an inbox, with the serialised alert as it was."""
-
-    route: RouteLog
-    alert: bytes
-    reason: str
-    level: int
 
 
 async def find(

@@ -29,7 +29,9 @@ class OnCallApi(on_call_service_pb2_grpc.OnCallServiceServicer):
             people = self._memory.roster.resolve(target, at)
         except Unknown as unknown:
             raise NotFound(str(unknown), reason=unknown.reason) from None
-        return on_call_service_pb2.ResolveTargetResponse(responders=convert.to_wire(people))
+        response = on_call_service_pb2.ResolveTargetResponse()
+        convert.fill(response.responders, people)
+        return response
 
     async def ResolveTargets(
         self, request: on_call_service_pb2.ResolveTargetsRequest, _: Context
@@ -43,7 +45,7 @@ class OnCallApi(on_call_service_pb2_grpc.OnCallServiceServicer):
         for text in request.targets:
             result = on_call_service_pb2.ResolvedTarget(target=text)
             try:
-                result.responders.extend(convert.to_wire(roster.resolve(convert.target(text), at)))
+                convert.fill(result.responders, roster.resolve(convert.target(text), at))
             except (Unknown, Invalid) as error:
                 result.error_reason = error.reason
             results.append(result)

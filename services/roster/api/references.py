@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import Problems
 from services.roster.domain.schedule import Schedule
+from services.roster.domain.team import Team
 from services.roster.storage import responders, schedules
 
 
@@ -26,6 +27,18 @@ async def check_layers(conn: AsyncConnection, schedule: Schedule, problems: Prob
         for j, responder_id in enumerate(layer.responder_ids)
     }
     await check_people(conn, people, problems)
+
+
+async def check_members(conn: AsyncConnection, team: Team, problems: Problems) -> None:
+    """Notes each person of a team who does not exist."""
+    people = {f"responder_ids[{place}]": name for place, name in enumerate(team.responder_ids)}
+    await check_people(conn, people, problems)
+
+
+async def check_schedule(conn: AsyncConnection, schedule_id: str, problems: Problems) -> None:
+    """Notes that there is no such schedule."""
+    if not await schedules.hold(conn, schedule_id):
+        problems.add("schedule_id", f"the schedule {schedule_id[:64]!r} does not exist")
 
 
 async def touch_schedule(conn: AsyncConnection, schedule_id: str, now: datetime, problems: Problems) -> None:

@@ -11,7 +11,7 @@ from services.roster.convert import events
 from services.roster.convert import responders as convert
 from services.roster.domain.succession import needs
 from services.roster.memory import Memory
-from services.roster.storage import responders, schedules
+from services.roster.storage import responders, schedules, teams
 from tocsin.roster.v1 import responder_pb2, responder_service_pb2, responder_service_pb2_grpc
 
 
@@ -94,6 +94,7 @@ class ResponderApi(responder_service_pb2_grpc.ResponderServiceServicer):
             for schedule in await schedules.naming(conn, responder_id):
                 if needs(schedule, responder_id, now):
                     used.append(f"layers of the schedule {schedule.schedule_id!r}")
+            used += [f"the team {team_id!r}" for team_id in await teams.naming(conn, responder_id)]
             if used:
                 raise Conflict(
                     f"the responder {responder_id!r} is named by {', '.join(used)}", reason="RESPONDER_IN_USE"

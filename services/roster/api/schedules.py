@@ -1,6 +1,8 @@
 """The gRPC methods of ScheduleService."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 from google.protobuf import empty_pb2
 
@@ -10,11 +12,14 @@ from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems, Refused
 from chassis.server import Context
 from services.roster.api import references
-from services.roster.convert import events
+from services.roster.convert import events, previews, proposals
 from services.roster.convert import schedules as convert
-from services.roster.domain import coverage
+from services.roster.domain.coverage import Plan
+from services.roster.domain.interval import Interval
+from services.roster.domain.preview import compared, preview
 from services.roster.domain.schedule import DEFAULT
 from services.roster.domain.succession import succeed
+from services.roster.domain.time_off import leave
 from services.roster.memory import Memory
 from services.roster.storage import schedules
 from tocsin.roster.v1 import schedule_pb2, schedule_service_pb2, schedule_service_pb2_grpc
@@ -117,13 +122,30 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
     ) -> schedule_service_pb2.PreviewScheduleResponse:
         """Who is on call in a window, and where nobody is."""
         problems = Problems()
-        window = convert.preview_window(request, self._clock.now(), problems)
-        timeline = self._memory.roster.timelines.get(request.schedule_id)
-        if timeline is None:
-            raise _unknown(request.schedule_id)
+        window = previews.window(request, self._clock.now(), problems)
+        plan = self._plan(request.schedule_id)
         problems.check()
-        stretches = await asyncio.to_thread(coverage.cover, timeline.plan, window)
-        return convert.preview_to_wire(coverage.segments(stretches), coverage.gaps(stretches, window))
+        return previews.to_wire(await asyncio.to_thread(preview, plan, window))
+
+    async def PreviewScheduleChange(
+        self, request: schedule_service_pb2.PreviewScheduleChangeRequest, _: Context
+    ) -> schedule_service_pb2.PreviewScheduleChangeResponse:
+        """Who would be on call in a window after a change, and what is different."""
+        now, problems = self._clock.now(), Problems()
+        window = previews.window(request, now, problems)
+        plan = self._plan(request.schedule_id)
+        proposed = proposals.read(request, plan, self._memory.roster.responders, now, problems)
+        problems.check()
+        away = leave(plan.time_off, Interval(now, now + timedelta.resolution))
+        proposed = replace(proposed, schedule=succeed(plan.schedule, proposed.schedule, now, away))
+        shown, changes = await asyncio.to_thread(compared, plan, proposed, window)
+        return previews.compared_to_wire(shown, changes, proposals.unsaved(plan, proposed))
+
+    def _plan(self, schedule_id: str) -> Plan:
+        timeline = self._memory.roster.timelines.get(schedule_id)
+        if timeline is None:
+            raise _unknown(schedule_id)
+        return timeline.plan
 
 
 def _unknown(schedule_id: str) -> NotFound:

@@ -9,12 +9,14 @@ from chassis.errors import Problems
 from services.roster.domain.restriction import Restriction
 from services.roster.domain.rotation import Rotation, Unit
 from services.roster.domain.schedule import Layer
+from services.roster.domain.time_off import Rule
 from tocsin.roster.v1 import schedule_pb2
 
 LAYERS, PEOPLE, RESTRICTIONS, LENGTH = 20, 100, 20, 1000
 """The most of each; CONTRACT's proto says the same."""
 LAYER_NAME_LENGTH = 100
 UNITS = {schedule_pb2.Rotation.Unit.Value(unit): unit for unit in Unit}
+RULES = {schedule_pb2.Layer.TimeOffRule.Value(rule): rule for rule in Rule}
 WEEKDAYS = {
     schedule_pb2.Restriction.Weekday.Value(name): day
     for day, name in enumerate(("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"))
@@ -53,6 +55,7 @@ def layer_to_wire(layer: Layer) -> schedule_pb2.Layer:
             active_days_only=layer.active_days_only,
         ),
         restrictions=[_restriction_to_wire(restriction) for restriction in layer.restrictions],
+        time_off=schedule_pb2.Layer.TimeOffRule.Value(layer.time_off),
     )
 
 
@@ -68,6 +71,8 @@ def _layer(draft: schedule_pb2.Layer, path: str, problems: Problems) -> Layer:
         problems.add(
             f"{path}.rotation.active_days_only", "is for DAILY rotations of layers with restrictions alone"
         )
+    if draft.time_off and draft.time_off not in RULES:
+        problems.add(f"{path}.time_off", f"is not a rule; want {', '.join(Rule)}")
     return Layer(
         name=draft.name,
         responder_ids=tuple(people),
@@ -77,6 +82,7 @@ def _layer(draft: schedule_pb2.Layer, path: str, problems: Problems) -> Layer:
             for place, restriction in enumerate(draft.restrictions)
         ),
         active_days_only=active_days_only,
+        time_off=RULES.get(draft.time_off, Rule.SKIP),
     )
 
 

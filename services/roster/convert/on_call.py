@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import Message
 
 from chassis import validation, wire
@@ -10,7 +11,7 @@ from chassis.errors import Invalid
 from services.roster.convert.shifts import SOURCES
 from services.roster.domain.target import FORMS, Target, parse
 from services.roster.domain.timeline import OnCall
-from tocsin.roster.v1 import on_call_service_pb2, schedule_pb2
+from tocsin.roster.v1 import on_call_service_pb2
 
 INVALID_TARGET = "INVALID_TARGET"
 
@@ -33,14 +34,13 @@ def at(request: Message, now: datetime) -> datetime:
     return instant
 
 
-def to_wire(people: Iterable[OnCall]) -> list[on_call_service_pb2.OnCallResponder]:
-    """People on call as their messages."""
-    return [
-        on_call_service_pb2.OnCallResponder(
-            responder_id=responder_id,
-            schedule_id=schedule_id,
-            shift_source=SOURCES[source] if source else schedule_pb2.ShiftSource.VALUE_UNSPECIFIED,
-            until=wire.timestamp(until),
-        )
-        for responder_id, schedule_id, source, until in people
-    ]
+def fill(
+    responders: RepeatedCompositeFieldContainer[on_call_service_pb2.OnCallResponder], people: Iterable[OnCall]
+) -> None:
+    """Adds people on call as messages, made in place: of 2,000 schedules' people that saves milliseconds."""
+    for responder_id, schedule_id, source, until in people:
+        made = responders.add(responder_id=responder_id, schedule_id=schedule_id)
+        if source is not None:
+            made.shift_source = SOURCES[source]
+        if until is not None:
+            made.until.seconds, made.until.nanos = int(until.timestamp()), until.microsecond * 1000

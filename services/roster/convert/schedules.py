@@ -1,21 +1,15 @@
-"""Schedules, their layers and their previews in protobuf."""
+"""Schedules and their layers in protobuf."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chassis import validation, wire
 from chassis.errors import Problems
 from chassis.ids import generated_name
 from services.roster.convert.layers import layer_to_wire, read_layers
 from services.roster.convert.responders import NAME_LENGTH, REQUEST_ID_LENGTH, UTC_ZONE
-from services.roster.convert.shifts import SOURCES
-from services.roster.domain.coverage import Segment
-from services.roster.domain.interval import Interval
 from services.roster.domain.schedule import RESERVED, Schedule
 from tocsin.roster.v1 import schedule_pb2, schedule_service_pb2
-
-PREVIEW, LONGEST_PREVIEW = timedelta(days=14), timedelta(days=2 * 366)
 
 
 def new(request: schedule_service_pb2.CreateScheduleRequest, now: datetime, problems: Problems) -> Schedule:
@@ -47,39 +41,6 @@ def to_wire(schedule: Schedule) -> schedule_pb2.Schedule:
         time_zone=schedule.time_zone,
         layers=[layer_to_wire(layer) for layer in schedule.layers],
         created_at=wire.timestamp(schedule.created_at),
-    )
-
-
-def preview_window(
-    request: schedule_service_pb2.PreviewScheduleRequest, now: datetime, problems: Problems
-) -> Interval:
-    """The window of a preview: 14 days from now unless the request says otherwise; notes what is wrong with it."""
-    start = wire.instant(request, "start") or now
-    end = wire.instant(request, "end") or start + PREVIEW
-    validation.interval(problems, start, end, names=("start", "end"), most=LONGEST_PREVIEW)
-    return Interval(start, end)
-
-
-def preview_to_wire(
-    segments: Sequence[Segment], gaps: Sequence[Interval]
-) -> schedule_service_pb2.PreviewScheduleResponse:
-    """A preview as its message."""
-    stamps = {at: wire.timestamp(at) for _, *ends, _, _ in segments for at in ends}
-    return schedule_service_pb2.PreviewScheduleResponse(
-        segments=[
-            schedule_pb2.Segment(
-                responder_id=responder_id,
-                starts_at=stamps[starts_at],
-                ends_at=stamps[ends_at],
-                source=SOURCES[source],
-                layer=layer,
-            )
-            for responder_id, starts_at, ends_at, source, layer in segments
-        ],
-        gaps=[
-            schedule_pb2.Gap(starts_at=wire.timestamp(gap.starts_at), ends_at=wire.timestamp(gap.ends_at))
-            for gap in gaps
-        ],
     )
 
 

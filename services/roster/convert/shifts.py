@@ -124,7 +124,7 @@ def page_key(page: Sequence[Listed]) -> list[str]:
 
 
 def age(key: Sequence[str] | None) -> tuple[datetime, UUID] | None:
-    """After which override a page begins; raises Invalid for a token that no list of overrides has made."""
+    """After which instant and id a page begins; raises Invalid for a token that no such list has made."""
     return None if key is None else (_instant(key[0]), parse_uuid(key[1], "page_token"))
 
 

@@ -15,6 +15,7 @@ from services.roster.domain.rotation import turns
 from services.roster.domain.schedule import Layer, Schedule
 from services.roster.domain.shift import Override, Shift, Source
 from services.roster.domain.stretch import Present, Stretch, beneath, during, pieces
+from services.roster.domain.time_off import Leave, Rule, TimeOff, leave, split, taken
 from services.roster.domain.walltime import Clocks
 
 
@@ -26,12 +27,23 @@ class Plan:
     shifts: Sequence[Shift] = ()
     overrides: Sequence[Override] = ()
     revision: int = 0
+    time_off: Sequence[TimeOff] = ()
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody who may be on call by it, whose time off it needs."""
+        named = {name for layer in self.schedule.layers for name in layer.named}
+        named |= {shift.responder_id for shift in self.shifts}
+        return frozenset(
+            named | {override.responder_id for override in self.overrides if override.responder_id}
+        )
 
 
 class Segment(NamedTuple):
     """One unbroken stretch of one person on call for one reason; `layer` is empty unless that is a layer.
 
     `origin` is the id of the shift or override; of several that follow each other without a break, the first's.
+    `on_leave` is set by `marked` alone.
     """
 
     responder_id: str
@@ -40,14 +52,16 @@ class Segment(NamedTuple):
     source: Source
     layer: str
     origin: UUID | None = None
+    on_leave: bool = False
 
 
 def cover(plan: Plan, within: Interval) -> list[Stretch]:
     """Who is on call throughout the window, in stretches that are disjoint and in order, clipped to it."""
     covered = _explicit(plan.shifts, within)
     clocks = Clocks(plan.schedule.zone, within)
+    away = leave(plan.time_off, within)
     for layer in reversed(plan.schedule.layers):
-        covered = beneath(covered, _layer(layer, clocks, within))
+        covered = beneath(covered, _layer(layer, clocks, within, away))
     overrides = [o for o in plan.overrides if o.starts_at < within.ends_at and o.ends_at > within.starts_at]
     return _overridden(covered, overrides, within) if overrides else covered
 
@@ -71,6 +85,18 @@ def segments(stretches: Sequence[Stretch]) -> list[Segment]:
     return found
 
 
+def marked(found: Sequence[Segment], away: Leave) -> list[Segment]:
+    """The segments, cut where people's leave begins and ends and marked where they are on it; in the same order."""
+    if not away:
+        return [*found]
+    parts = [
+        segment._replace(starts_at=part.starts_at, ends_at=part.ends_at, on_leave=on_leave)
+        for segment in found
+        for part, on_leave in split(Interval(segment.starts_at, segment.ends_at), segment.responder_id, away)
+    ]
+    return sorted(parts, key=lambda segment: (segment.starts_at, segment.responder_id))
+
+
 def gaps(stretches: Sequence[Stretch], within: Interval) -> list[Interval]:
     """Where nobody is on call."""
     found = []
@@ -84,11 +110,25 @@ def gaps(stretches: Sequence[Stretch], within: Interval) -> list[Interval]:
     return found
 
 
-def _layer(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:
+def _layer(layer: Layer, clocks: Clocks, within: Interval, away: Leave) -> list[Stretch]:
     """When a layer names somebody: its turns, cut to its restrictions."""
-    only = layer.only
-    served = [Stretch(*within, _by(layer, only))] if only else _turns(layer, clocks, within)
+    if layer.time_off is Rule.SKIP and not layer.named.isdisjoint(away):
+        served = _stood_in(layer, clocks, within, away)
+    elif layer.only:
+        served = [Stretch(*within, _by(layer, layer.only))]
+    else:
+        served = _turns(layer, clocks, within)
     return during(served, windows(layer.restrictions, clocks, within)) if layer.restrictions else served
+
+
+def _stood_in(layer: Layer, clocks: Clocks, within: Interval, away: Leave) -> list[Stretch]:
+    """The turns of a layer that passes over people on leave."""
+    served: list[Stretch] = []
+    for number, starts_at, ends_at in turns(layer.counted(), clocks, within):
+        turn = Interval(max(starts_at, within.starts_at), min(ends_at, within.ends_at))
+        for part, person in taken(layer.line(number), turn, away):
+            served.append(Stretch(*part, _by(layer, person)))
+    return served
 
 
 def _turns(layer: Layer, clocks: Clocks, within: Interval) -> list[Stretch]:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from services.roster.domain.restriction import Restriction
 from services.roster.domain.rotation import Rotation, Unit
+from services.roster.domain.time_off import Rule
 
 DEFAULT = "default"
 """The schedule that always exists."""
@@ -26,6 +27,7 @@ class Layer:
     rotation: Rotation
     restrictions: tuple[Restriction, ...] = ()
     active_days_only: bool = False
+    time_off: Rule = Rule.SKIP
     turn: int = 0
     place: int = 0
     keeper: str = ""
@@ -35,6 +37,16 @@ class Layer:
         if self.keeper and turn == self.turn:
             return self.keeper
         return self.responder_ids[(turn - self.turn + self.place) % len(self.responder_ids)]
+
+    def line(self, turn: int) -> tuple[str, ...]:
+        """Who may take a turn: the person whose it is, then the others as they follow; nobody when it is nobody's."""
+        first = self.person(turn)
+        if not first:
+            return ()
+        place = turn - self.turn + self.place + 1
+        count = len(self.responder_ids)
+        following = (self.responder_ids[(place + n) % count] for n in range(count))
+        return tuple(dict.fromkeys([first, *filter(None, following)]))
 
     def counted(self) -> Rotation:
         """The rotation as the layer counts it: by active days alone, when it says so."""

@@ -48,7 +48,7 @@ def beneath(over: Sequence[Stretch], under: Sequence[Stretch]) -> list[Stretch]:
             top = over[i]
             if at < top.starts_at:
                 laid.append(Stretch(at, top.starts_at, people))
-            at = max(at, top.ends_at)
+            at = top.ends_at if top.ends_at > at else at
             if top.ends_at > ends_at:
                 break
             laid.append(top)
@@ -62,14 +62,18 @@ def beneath(over: Sequence[Stretch], under: Sequence[Stretch]) -> list[Stretch]:
 def during(stretches: Sequence[Stretch], windows: Sequence[Interval]) -> list[Stretch]:
     """What of the stretches lies in the windows, which are disjoint and in order."""
     kept: list[Stretch] = []
-    i = 0
+    i, count = 0, len(windows)
     for starts_at, ends_at, people in stretches:
-        while i < len(windows) and windows[i].ends_at <= starts_at:
+        while i < count and windows[i].ends_at <= starts_at:
             i += 1
         j = i
-        while j < len(windows) and windows[j].starts_at < ends_at:
-            window = windows[j]
-            kept.append(Stretch(max(starts_at, window.starts_at), min(ends_at, window.ends_at), people))
+        while j < count:
+            opens, closes = windows[j]
+            if opens >= ends_at:
+                break
+            # Not max and min: most of a preview's time is spent here.
+            opens, closes = opens if opens > starts_at else starts_at, closes if closes < ends_at else ends_at
+            kept.append(Stretch(opens, closes, people))
             j += 1
         i = max(i, j - 1)
     return kept

@@ -4,8 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-FORMS = "oncall://active, oncall://<schedule_id>, oncall://<schedule_id>/next or responder://<responder_id>"
+FORMS = (
+    "oncall://active, oncall://<schedule_id>, oncall://<schedule_id>/next, responder://<responder_id> "
+    "or team://<team_id>"
+)
 _RESPONDER = re.compile(r"responder://([^/]+)")
+_TEAM = re.compile(r"team://([^/]+)")
 _ON_CALL = re.compile(r"oncall://([^/]+)(/next)?")
 
 
@@ -35,13 +39,22 @@ class Person:
     responder_id: str
 
 
-Target: TypeAlias = Active | OnSchedule | NextOnSchedule | Person
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Everybody in a team, on call or not."""
+
+    team_id: str
+
+
+Target: TypeAlias = Active | OnSchedule | NextOnSchedule | Person | Members
 
 
 def parse(text: str) -> Target | None:
     """Reads a target; None when it has no known form."""
     if responder := _RESPONDER.fullmatch(text):
         return Person(responder[1])
+    if team := _TEAM.fullmatch(text):
+        return Members(team[1])
     on_call = _ON_CALL.fullmatch(text)
     if on_call is None:
         return None

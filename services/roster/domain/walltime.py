@@ -98,6 +98,33 @@ def local(instant: datetime, zone: ZoneInfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
+def offsets(zone: ZoneInfo, within: Interval) -> list[tuple[datetime, timedelta]]:
+    """The zone's offsets in an interval, each from an instant on: the first from its start, to the second."""
+    at, offset = within.starts_at, _offset(within.starts_at.astimezone(zone))
+    found = [(at, offset)]
+    while at < within.ends_at:
+        following = min(at + DAY, within.ends_at)
+        changed = _offset(following.astimezone(zone))
+        if changed != offset:
+            found.append((_change(zone, at, following), changed))
+        at, offset = following, changed
+    return found
+
+
+def _change(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:
+    """The instant of the one change between two instants, found by halving down to a second."""
+    before = _offset(early.astimezone(zone))
+    late -= timedelta(microseconds=late.microsecond)
+    early -= timedelta(microseconds=early.microsecond)
+    while late - early > SECOND:
+        middle = early + (late - early) // SECOND // 2 * SECOND
+        if _offset(middle.astimezone(zone)) == before:
+            early = middle
+        else:
+            late = middle
+    return late
+
+
 def _offset(there: datetime) -> timedelta:
     offset = there.utcoffset()
     assert offset is not None

@@ -21,8 +21,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.roster.domain.responder import Responder
+from services.roster.domain.swap import OPEN
 from services.roster.storage import schedules as stored_schedules
-from services.roster.tables import overrides, responders, revisions, shifts
+from services.roster.tables import overrides, responders, revisions, shifts, swaps
 
 COLUMNS = [responders.c[field.name] for field in fields(Responder)]
 
@@ -64,7 +65,7 @@ async def change(conn: AsyncConnection, responder: Responder) -> None:
 
 
 async def remove(conn: AsyncConnection, responder_id: str, now: datetime) -> None:
-    """Removes a responder with their shifts and overrides, and notes the schedules that this changes."""
+    """Removes a responder with their shifts, overrides, time off and swaps, and notes the schedules that this changes."""
     of_shifts = select(shifts.c.schedule_id).where(shifts.c.responder_id == responder_id)
     of_overrides = select(overrides.c.schedule_id).where(_in_override(responder_id))
     for schedule_id in (await conn.execute(of_shifts.union(of_overrides))).scalars():
@@ -76,8 +77,9 @@ async def uses(conn: AsyncConnection, responder_id: str, now: datetime) -> list[
     """Of what has not ended, what names a responder, for people to read; empty when nothing does."""
     shift = exists().where(shifts.c.responder_id == responder_id, shifts.c.ends_at > now)
     override = exists().where(_in_override(responder_id), overrides.c.ends_at > now)
-    found = (await conn.execute(select(shift, override))).one()
-    return [name for name, is_used in zip(("shifts", "overrides"), found, strict=True) if is_used]
+    swap = exists().where(_in_swap(responder_id), swaps.c.state.in_(OPEN), swaps.c.ends_at > now)
+    found = (await conn.execute(select(shift, override, swap))).one()
+    return [name for name, is_used in zip(("shifts", "overrides", "swaps"), found, strict=True) if is_used]
 
 
 async def missing(conn: AsyncConnection, responder_ids: Collection[str]) -> set[str]:
@@ -96,6 +98,10 @@ async def missing(conn: AsyncConnection, responder_ids: Collection[str]) -> set[
 
 def _in_override(responder_id: str) -> ColumnElement[bool]:
     return or_(overrides.c.responder_id == responder_id, overrides.c.replaced_responder_id == responder_id)
+
+
+def _in_swap(responder_id: str) -> ColumnElement[bool]:
+    return or_(swaps.c.asker_id == responder_id, swaps.c.taker_id == responder_id)
 
 
 async def _one(conn: AsyncConnection, query: Select[Any]) -> Responder | None:

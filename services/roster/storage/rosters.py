@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Text, any_, func, literal, select
@@ -13,21 +14,25 @@ from services.roster.domain.roster import Roster
 from services.roster.domain.schedule import Schedule
 from services.roster.domain.shift import Override, Shift
 from services.roster.domain.timeline import Timeline
+from services.roster.storage import time_off
 from services.roster.storage.overrides import COLUMNS as OVERRIDE
 from services.roster.storage.schedules import COLUMNS as SCHEDULE
 from services.roster.storage.shifts import COLUMNS as SHIFT
-from services.roster.tables import overrides, responders, schedules, shifts
+from services.roster.tables import overrides, responders, schedules, shifts, teams
 
 Row = TypeVar("Row", Shift, Override)
+MEMBERS = teams.c.team_id, teams.c.responder_ids
 
 
 async def version(conn: AsyncConnection) -> object:
     """Something that is different after any change of the roster."""
     people = func.bit_xor(func.hashtextextended(responders.c.responder_id, responders.c.revision))
     plans = func.bit_xor(func.hashtextextended(schedules.c.schedule_id, schedules.c.revision))
+    groups = func.bit_xor(func.hashtextextended(teams.c.team_id, teams.c.revision))
     query = select(
         select(people).scalar_subquery(),
         select(plans).scalar_subquery(),
+        select(groups).scalar_subquery(),
     )
     return (await conn.execute(query)).one()
 
@@ -36,7 +41,7 @@ class Reader:
     """Reads the roster; the timelines of schedules that have not changed since are kept with what they remember."""
 
     def __init__(self) -> None:
-        self._last = Roster(frozenset(), {})
+        self._last = Roster(frozenset(), {}, {})
 
     async def load(self, conn: AsyncConnection) -> Roster:
         """The roster as it is now."""
@@ -48,7 +53,8 @@ class Reader:
         }
         changed = await plans(conn, [name for name, timeline in timelines.items() if timeline is None])
         timelines |= {plan.schedule.schedule_id: Timeline(plan) for plan in changed}
-        self._last = Roster(people, {name: timeline for name, timeline in timelines.items() if timeline})
+        members = {name: members for name, members in await conn.execute(select(*MEMBERS))}
+        self._last = Roster(people, {name: of for name, of in timelines.items() if of}, members)
         return self._last
 
     def _unchanged(self, schedule_id: str, revision: int) -> Timeline | None:
@@ -74,7 +80,11 @@ async def plans(conn: AsyncConnection, schedule_ids: Collection[str]) -> list[Pl
     for row in rows:
         revision, name = row.pop("revision"), row["schedule_id"]
         made.append(Plan(Schedule(**row), of_shifts[name], of_overrides[name], revision))
-    return made
+    entries = await time_off.of_people(conn, {name for plan in made for name in plan.people})
+    return [
+        replace(plan, time_off=[entry for name in plan.people for entry in entries.get(name, ())])
+        for plan in made
+    ]
 
 
 def _by_schedule(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -65,6 +65,13 @@ async def naming(conn: AsyncConnection, responder_id: str) -> Sequence[Schedule]
     return [Schedule(**row._asdict()) for row in await conn.execute(query)]
 
 
+async def hold(conn: AsyncConnection, schedule_id: str) -> bool:
+    """Keeps a schedule from being deleted until the end of the transaction; False when there is none."""
+    query = select(schedules.c.schedule_id).where(schedules.c.schedule_id == schedule_id)
+    held = await conn.execute(query.with_for_update(key_share=True, read=True))
+    return held.one_or_none() is not None
+
+
 async def change(conn: AsyncConnection, schedule: Schedule, now: datetime) -> None:
     """Writes the values of a schedule that exists."""
     statement = update(schedules).where(schedules.c.schedule_id == schedule.schedule_id)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from pathlib import Path
 import nats
 import pytest
 
+from chassis.errors import Unavailable
 from chassis.ids import uuid7
 from tests.fixtures.eventually import eventually
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, status
-from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, World, a_page
+from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, Replica, World, a_page
 from tocsin.escalation.v1 import alert_pb2, events_pb2
 from tocsin.notify.v1 import page_service_pb2
 
@@ -60,13 +62,15 @@ async def test_what_is_being_tried_is_left_alone_until_its_lease_ends(
 
 
 @asynccontextmanager
-async def dying(world: World, point: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def dying(
+    world: World, point: str, listen: str = "127.0.0.1:0"
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A replica in a process of its own that kills itself at a crash point, or at the end."""
     config = world.config()
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
-        "TOCSIN_LISTEN": "127.0.0.1:0",
+        "TOCSIN_LISTEN": listen,
         "TOCSIN_DATABASE_URL": config.database_url,
         "TOCSIN_NATS_URL": config.nats_url,
         "TOCSIN_TOKEN_KEY": TOKEN_KEY,
@@ -103,6 +107,30 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
     await receiver.got(sends)
     assert {hook.id for hook in receiver.hooks} == {route.route_log_id}
     assert len(receiver.hooks) == sends
+
+
+async def test_a_page_whose_answer_was_lost_is_told_once(world: World, receiver: Receiver) -> None:
+    await world.webhook("alice", receiver)
+    port = unused_port()
+    async with dying(world, "page.after_commit", listen=f"127.0.0.1:{port}") as process:
+        doomed = Replica(f"127.0.0.1:{port}", token=world.token("admin"))
+        page = a_page(["alice"])
+        request = page_service_pb2.PageRequest(pages=[page])
+        with pytest.raises(Unavailable):
+            await doomed.pages.Page(request, wait_for_ready=True, timeout=30)
+        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+        await doomed.channel.close()
+    await world.notify.pages.Page(request)
+    await world.becomes(page, "SENT")
+    assert len(receiver.hooks) == 1
+    assert len(await world.routes(page, 0)) == 2
+
+
+def unused_port() -> int:
+    """A port that is free at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def _accept_by_hand(world: World, page: page_service_pb2.Page) -> None:

@@ -203,7 +203,7 @@ def test_escalating_by_hand_keeps_pages_under_way() -> None:
 
 def test_reassigning_stays_at_the_level() -> None:
     """The other is told in place of the level's targets."""
-    change = VERBS["reassign"](replace(in_state(ACKED), escalation_level=2))
+    change = VERBS["reassign"](in_state(ACKED)._replace(escalation_level=2))
     assert change.timer == Timer(
         ID, Kind.ESCALATE, LATER, level=2, reason=Reason.MANUAL, targets=("responder://carol",)
     )

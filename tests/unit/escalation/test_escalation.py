@@ -102,7 +102,7 @@ def test_a_policy_with_fewer_steps_than_before() -> None:
 @pytest.mark.parametrize("state", [State.ACKED, State.CLOSED, State.SUPPRESSED])
 def test_only_open_alerts_escalate(state: State) -> None:
     """A timer that is left of what somebody has taken does nothing."""
-    decision = step(policy("a"), FIRST, {"a": ALICE}, replace(ALERT, state=state))
+    decision = step(policy("a"), FIRST, {"a": ALICE}, ALERT._replace(state=state))
     assert (decision.outcome, decision.execution, decision.change.events) == (Outcome.NOT_OPEN, None, ())
 
 
@@ -164,7 +164,7 @@ def test_a_snoozed_alert_wakes_up() -> None:
 def test_by_hand_the_next_level_or_a_chosen_one(present: int, asked: int, level: int) -> None:
     """After the last comes the first."""
     change = escalated_by_hand(
-        policy("a", "b"), replace(ALERT, escalation_level=present), By("alice"), asked, NOW
+        policy("a", "b"), ALERT._replace(escalation_level=present), By("alice"), asked, NOW
     )
     assert change.timer is not None
     assert (change.timer.level, change.timer.reason) == (level, Reason.MANUAL)
@@ -176,7 +176,7 @@ def test_by_hand_no_level_that_is_not_there() -> None:
         with pytest.raises(Invalid):
             escalated_by_hand(policy("a", "b"), ALERT, By("alice"), level, NOW)
     with pytest.raises(Refused):
-        escalated_by_hand(policy("a"), replace(ALERT, state=State.CLOSED), By("alice"), 1, NOW)
+        escalated_by_hand(policy("a"), ALERT._replace(state=State.CLOSED), By("alice"), 1, NOW)
 
 
 @given(

@@ -1,6 +1,5 @@
 """Who stands behind whom."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -34,5 +33,5 @@ def test_without_a_first_one_opens() -> None:
 @pytest.mark.parametrize(("state", "front"), [(State.OPEN, ID), (State.ACKED, ID), (State.CLOSED, None)])
 def test_a_first_that_is_over_has_nobody_behind(state: State, front: UUID | None) -> None:
     """One that somebody has taken has: it is known of."""
-    parent = replace(PARENT, state=state)
+    parent = PARENT._replace(state=state)
     assert in_front(Group(ID, NOW), parent, window=MINUTE, now=NOW) == front

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +22,7 @@ VERBS: dict[str, Callable[[Alert], Change]] = {
     "escalate": lambda alert: verbs.escalated(alert, BY, 1, NOW),
     "reassign": lambda alert: verbs.reassigned(alert, BY, "responder://bob", NOW),
     "snooze": lambda alert: verbs.snoozed(alert, BY, NOW + timedelta(hours=1), NOW),
-    "wake up": lambda alert: verbs.woken(replace(alert, snoozed_until=NOW), NOW),
+    "wake up": lambda alert: verbs.woken(alert._replace(snoozed_until=NOW), NOW),
     "comment": lambda alert: verbs.commented(alert, BY),
 }
 

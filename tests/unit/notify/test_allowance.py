@@ -1,6 +1,6 @@
 """How much one address may be tried at the same time."""
 
-from services.notify.deliverer.allowance import FIRST, MOST, Allowances
+from services.notify.deliverer.allowance import FIRST, MOST, REMEMBERED, Allowances
 
 HERE = "https://example.org"
 
@@ -19,24 +19,38 @@ def test_an_address_that_is_silent_gets_one_at_a_time() -> None:
     for _ in range(FIRST):
         allowances.taken(HERE)
     assert allowances.left()[HERE] == 0
-    assert allowances.given_back(HERE, silent=True)
+    allowances.given_back(HERE, silent=True)
     assert allowances.left()[HERE] == 1 - (FIRST - 1)
     for _ in range(FIRST - 1):
         allowances.given_back(HERE, silent=True)
     assert allowances.left() == {HERE: 1}
 
 
-def test_it_tells_when_something_may_have_waited() -> None:
+def test_it_tells_to_look_for_more_when_half_is_free_again() -> None:
     allowances = Allowances()
-    allowances.taken(HERE)
-    assert not allowances.given_back(HERE, silent=False)
+    for _ in range(FIRST):
+        allowances.taken(HERE)
+    assert allowances.given_back(HERE, silent=False), "it may have twice as many now"
+    assert not allowances.given_back(HERE, silent=False), "it was not full since"
+    allowances = Allowances()
+    for _ in range(FIRST):
+        allowances.taken(HERE)
+    assert [allowances.given_back(HERE, silent=True) for _ in range(FIRST)] == [False, False, False, True]
 
 
-def test_what_is_not_used_is_forgotten() -> None:
+def test_an_address_that_answers_again_gets_its_share_back() -> None:
+    allowances = Allowances()
+    for silent in (True, False, False):
+        allowances.taken(HERE)
+        allowances.given_back(HERE, silent=silent)
+    assert allowances.left() == {}, "four, as at the beginning"
+
+
+def test_what_is_idle_is_forgotten_when_there_is_too_much() -> None:
     allowances = Allowances()
     allowances.taken(HERE)
-    allowances.given_back(HERE, silent=True)
-    assert allowances.left() == {HERE: 1}
-    allowances.taken(HERE)
-    allowances.given_back(HERE, silent=False)
-    assert allowances.left() == {}
+    for n in range(2 * REMEMBERED):
+        allowances.taken(f"https://example.org/{n}")
+        allowances.given_back(f"https://example.org/{n}", silent=True)
+    assert len(allowances.left()) <= REMEMBERED
+    assert allowances.left()[HERE] == FIRST - 1

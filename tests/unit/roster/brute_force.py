@@ -13,6 +13,7 @@ from services.roster.domain.interval import Interval
 from services.roster.domain.rotation import Rotation, Unit
 from services.roster.domain.schedule import Layer
 from services.roster.domain.shift import Override
+from services.roster.domain.time_off import Rule
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 AROUND = timedelta(hours=25)
@@ -46,8 +47,9 @@ def _clocks(zone: ZoneInfo, window: Interval) -> list[tuple[datetime, datetime, 
 
 def _in_force(plan: Plan, at: datetime, reached: datetime, left: datetime) -> dict[str, str]:
     people = {s.responder_id: "EXPLICIT" for s in plan.shifts if s.starts_at <= at < s.ends_at}
+    away = on_leave(plan, at)
     for layer in plan.schedule.layers[::-1]:
-        person = _on_layer(layer, reached, left)
+        person = _on_layer(layer, reached, left, away)
         if person and not people:
             people = {person: layer.name}
     active = [o for o in plan.overrides if o.starts_at <= at < o.ends_at]
@@ -77,14 +79,24 @@ def _followed(person: str, why: str, age: int, active: Sequence[Override]) -> tu
     return _followed(newest.responder_id, "OVERRIDE", newest.override_id.int, active)
 
 
-def _on_layer(layer: Layer, reached: datetime, left: datetime) -> str:
+def on_leave(plan: Plan, at: datetime) -> set[str]:
+    """Everybody on leave at an instant."""
+    return {off.responder_id for off in plan.time_off if off.starts_at <= at < off.ends_at}
+
+
+def _on_layer(layer: Layer, reached: datetime, left: datetime, away: set[str]) -> str:
     if layer.restrictions and not any(
         _is_open(day, r.weekdays, r.start_time, r.end_time, reached, left)
         for r in layer.restrictions
         for day in (reached.date() - n * DAY for n in range(4))
     ):
         return ""
-    return layer.responder_ids[_turn(layer.rotation, reached) % len(layer.responder_ids)]
+    people = layer.responder_ids
+    place = _turn(layer.rotation, reached) % len(people)
+    if layer.time_off is Rule.FLAG or not people[place]:
+        return people[place]
+    following = [*people[place:], *people[:place]]
+    return next((person for person in following if person and person not in away), "")
 
 
 def _is_open(

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.roster.domain.coverage import Plan, cover, gaps, segments
+from services.roster.domain.coverage import Plan, cover, gaps, marked, segments
 from services.roster.domain.interval import Interval
 from services.roster.domain.restriction import Restriction
 from services.roster.domain.rotation import Rotation, Unit, turns
 from services.roster.domain.schedule import Layer, Schedule
 from services.roster.domain.shift import Override, Shift
+from services.roster.domain.time_off import Rule, TimeOff, leave
 from services.roster.domain.timeline import Timeline
 from services.roster.domain.walltime import Clocks
-from tests.unit.roster.brute_force import by_minute
+from tests.unit.roster.brute_force import by_minute, on_leave
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ZONES = sorted(available_timezones())
@@ -83,6 +84,7 @@ def layers(draw: st.DrawFn, name: str, around: datetime) -> Layer:
         tuple(draw(st.lists(st.sampled_from([*PEOPLE, ""]), min_size=1, max_size=4).filter(any))),
         Rotation(unit, draw(st.integers(1, 30)), start),
         tuple(draw(st.lists(restriction, max_size=2))),
+        time_off=draw(st.sampled_from(Rule)),
     )
 
 
@@ -112,10 +114,16 @@ def plans(draw: st.DrawFn) -> tuple[Plan, Interval]:
         begins, made = window.starts_at + start * MINUTE, datetime(2000, 1, 1, tzinfo=UTC) + age * HOUR
         ends = begins + minutes * MINUTE
         overrides.append(Override(UUID(int=age), "s", cover_by, replaced, begins, ends, made))
+    time_off = []
+    for person in draw(st.lists(st.sampled_from(PEOPLE), max_size=5)):
+        start, minutes = draw(offsets)
+        begins = window.starts_at + start * MINUTE
+        ends = begins + minutes * MINUTE
+        time_off.append(TimeOff(UUID(int=0), person, begins, ends, "", window.starts_at))
     names = draw(st.integers(0, 3))
     made_layers = tuple(draw(layers(f"layer {n}", window.starts_at)) for n in range(names))
     schedule = Schedule("s", "S", zone.key, made_layers, window.starts_at)
-    return Plan(schedule, shifts, draw(st.permutations(overrides))), window
+    return Plan(schedule, shifts, draw(st.permutations(overrides)), time_off=time_off), window
 
 
 @settings(max_examples=100, deadline=None)
@@ -125,11 +133,15 @@ def test_cover_is_what_brute_force_finds(drawn: tuple[Plan, Interval]) -> None:
     stretches = cover(plan, window)
     check(plan, window)
     timeline = Timeline(plan)
+    found = marked(segments(stretches), leave(plan.time_off, window))
+    assert found == sorted(found, key=lambda s: (s.starts_at, s.responder_id))
     for at, expected in by_minute(plan, window).items():
         people = [people for starts, ends, people in stretches if starts <= at < ends]
         assert len(people) <= 1
         assert {p.responder_id: p.layer or p.source.value for p in (people or [()])[0]} == expected
         assert [person.responder_id for person in timeline.at(at)] == sorted(expected)
+        shown = {s.responder_id: s.on_leave for s in found if s.starts_at <= at < s.ends_at}
+        assert shown == {person: person in on_leave(plan, at) for person in expected}
 
 
 def check(plan: Plan, window: Interval) -> None:

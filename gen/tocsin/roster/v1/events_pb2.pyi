@@ -72,7 +72,7 @@ class ChangedEvent(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
-    """The kind of resource: `responder`, `schedule`, `shift` or `override`."""
+    """The kind of resource: `responder`, `team`, `schedule`, `shift`, `override`, `time_off` or `swap`."""
     resource_id: _builtins.str
     """Its id."""
     change: _builtins.str

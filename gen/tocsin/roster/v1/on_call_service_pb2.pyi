@@ -33,9 +33,9 @@ class OnCallResponder(_message.Message):
     responder_id: _builtins.str
     """Who."""
     schedule_id: _builtins.str
-    """The schedule on which the person is on call; empty for `responder://` targets."""
+    """The schedule on which the person is on call; empty for `responder://` and `team://` targets."""
     shift_source: _schedule_pb2.ShiftSource.Value.ValueType
-    """What put the person there; unspecified for `responder://` targets."""
+    """What put the person there; unspecified for `responder://` and `team://` targets."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
         """Until when the answer holds without a further change; unset when it has no end."""
@@ -66,7 +66,8 @@ class ResolveTargetRequest(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """`oncall://active` (everyone on call on any schedule), `oncall://<schedule_id>`, `oncall://<schedule_id>/next`
-    (who comes next there, after the handover to other people) or `responder://<responder_id>`.
+    (who comes next there, after the handover to other people), `responder://<responder_id>` or `team://<team_id>`
+    (everybody in the team, on call or not).
     """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
@@ -95,7 +96,7 @@ class ResolveTargetResponse(_message.Message):
     RESPONDERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def responders(self) -> _containers.RepeatedCompositeFieldContainer[Global___OnCallResponder]:
-        """By responder, then schedule. `oncall://active` names a person once for each schedule."""
+        """By responder, then schedule; a team in its own order. `oncall://active` names a person once for each schedule."""
 
     def __init__(
         self,

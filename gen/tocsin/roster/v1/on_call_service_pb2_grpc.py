@@ -52,8 +52,8 @@ class OnCallServiceServicer:
     """
 
     def ResolveTarget(self, request, context):
-        """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule or
-        responder; an empty list when nobody is on call.
+        """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule,
+        responder or team; an empty list when nobody is on call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

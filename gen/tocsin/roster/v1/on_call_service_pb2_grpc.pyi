@@ -17,8 +17,8 @@ class OnCallServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveTarget: _aio.UnaryUnaryMultiCallable[_on_call_service_pb2.ResolveTargetRequest, _on_call_service_pb2.ResolveTargetResponse]
-    """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule or
-    responder; an empty list when nobody is on call.
+    """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule,
+    responder or team; an empty list when nobody is on call.
     """
     ResolveTargets: _aio.UnaryUnaryMultiCallable[_on_call_service_pb2.ResolveTargetsRequest, _on_call_service_pb2.ResolveTargetsResponse]
     """Who many targets mean, in one call: for services. A target that can't be resolved carries its own error."""
@@ -32,8 +32,8 @@ class OnCallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _on_call_service_pb2.ResolveTargetRequest,
         context: _aio.ServicerContext[_on_call_service_pb2.ResolveTargetRequest, _abc.Awaitable[_on_call_service_pb2.ResolveTargetResponse]],
     ) -> _abc.Awaitable[_on_call_service_pb2.ResolveTargetResponse]:
-        """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule or
-        responder; an empty list when nobody is on call.
+        """Who a target means. INVALID_ARGUMENT for a target of unknown form; NOT_FOUND for an unknown schedule,
+        responder or team; an empty list when nobody is on call.
         """
 
     @_abc_1.abstractmethod

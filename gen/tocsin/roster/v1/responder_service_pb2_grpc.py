@@ -97,7 +97,8 @@ class ResponderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteResponder(self, request, context):
-        """Deletes a responder. ABORTED (409) while shifts, layers or overrides that have not ended name the person.
+        """Deletes a responder with their time off. ABORTED (409) while shifts, layers, overrides or open swaps that have not
+        ended name the person, or a team does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

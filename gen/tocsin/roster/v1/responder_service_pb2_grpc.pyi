@@ -27,7 +27,9 @@ class ResponderServiceStub:
     UpdateResponder: _aio.UnaryUnaryMultiCallable[_responder_service_pb2.UpdateResponderRequest, _responder_pb2.Responder]
     """Changes the fields that the mask names. NOT_FOUND when there is none."""
     DeleteResponder: _aio.UnaryUnaryMultiCallable[_responder_service_pb2.DeleteResponderRequest, _empty_pb2.Empty]
-    """Deletes a responder. ABORTED (409) while shifts, layers or overrides that have not ended name the person."""
+    """Deletes a responder with their time off. ABORTED (409) while shifts, layers, overrides or open swaps that have not
+    ended name the person, or a team does.
+    """
 
 class ResponderServiceServicer(metaclass=_abc_1.ABCMeta):
     """The people who can be paged."""
@@ -70,6 +72,8 @@ class ResponderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _responder_service_pb2.DeleteResponderRequest,
         context: _aio.ServicerContext[_responder_service_pb2.DeleteResponderRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes a responder. ABORTED (409) while shifts, layers or overrides that have not ended name the person."""
+        """Deletes a responder with their time off. ABORTED (409) while shifts, layers, overrides or open swaps that have not
+        ended name the person, or a team does.
+        """
 
 def add_ResponderServiceServicer_to_server(servicer: ResponderServiceServicer, server: _aio.Server) -> None: ...

@@ -70,12 +70,44 @@ class Layer(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _TimeOffRule:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TimeOffRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Layer._TimeOffRule.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TIME_OFF_RULE_UNSPECIFIED: Layer._TimeOffRule.ValueType  # 0
+        """Means SKIP."""
+        SKIP: Layer._TimeOffRule.ValueType  # 1
+        """The rotation passes over the person: for as long as the time off and the turn last, the turn is taken by the
+        first of the following people of the layer, in their order, who has none. Nobody's own turn moves. When
+        everybody has time off the layer names nobody, and a turn that belongs to nobody stays so.
+        """
+        FLAG: Layer._TimeOffRule.ValueType  # 2
+        """The person stays on call, and the segments of previews are marked `on_leave`."""
+
+    class TimeOffRule(_TimeOffRule, metaclass=_TimeOffRuleEnumTypeWrapper):
+        """What happens to a turn while the person whose turn it is has time off."""
+
+    TIME_OFF_RULE_UNSPECIFIED: Layer.TimeOffRule.ValueType  # 0
+    """Means SKIP."""
+    SKIP: Layer.TimeOffRule.ValueType  # 1
+    """The rotation passes over the person: for as long as the time off and the turn last, the turn is taken by the
+    first of the following people of the layer, in their order, who has none. Nobody's own turn moves. When
+    everybody has time off the layer names nobody, and a turn that belongs to nobody stays so.
+    """
+    FLAG: Layer.TimeOffRule.ValueType  # 2
+    """The person stays on call, and the segments of previews are marked `on_leave`."""
+
     NAME_FIELD_NUMBER: _builtins.int
     RESPONDER_IDS_FIELD_NUMBER: _builtins.int
     ROTATION_FIELD_NUMBER: _builtins.int
     RESTRICTIONS_FIELD_NUMBER: _builtins.int
+    TIME_OFF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name of the layer, unique within its schedule, at most 100 characters."""
+    time_off: Global___Layer.TimeOffRule.ValueType
+    """What time off does to turns. Defaults to SKIP."""
     @_builtins.property
     def responder_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The people in the order of their turns, 1 to 100; an empty id is a turn for which the layer names nobody."""
@@ -95,10 +127,11 @@ class Layer(_message.Message):
         responder_ids: _abc.Iterable[_builtins.str] | None = ...,
         rotation: Global___Rotation | None = ...,
         restrictions: _abc.Iterable[Global___Restriction] | None = ...,
+        time_off: Global___Layer.TimeOffRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "responder_ids", b"responder_ids", "restrictions", b"restrictions", "rotation", b"rotation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "responder_ids", b"responder_ids", "restrictions", b"restrictions", "rotation", b"rotation", "time_off", b"time_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,12 +340,21 @@ class Segment(_message.Message):
     ENDS_AT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     LAYER_FIELD_NUMBER: _builtins.int
+    ON_LEAVE_FIELD_NUMBER: _builtins.int
+    SHIFT_ID_FIELD_NUMBER: _builtins.int
+    OVERRIDE_ID_FIELD_NUMBER: _builtins.int
     responder_id: _builtins.str
     """Who is on call."""
     source: Global___ShiftSource.Value.ValueType
     """What put the person there."""
     layer: _builtins.str
     """The name of the layer, when `source` is LAYER."""
+    on_leave: _builtins.bool
+    """Whether the person has time off then: somebody on call by a shift, an override or a layer that flags time off."""
+    shift_id: _builtins.str
+    """The explicit shift, when `source` is EXPLICIT; of several that follow each other without a break, the first."""
+    override_id: _builtins.str
+    """The override, when `source` is OVERRIDE; of several that follow each other without a break, the first."""
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
         """From when on, included."""
@@ -329,10 +371,13 @@ class Segment(_message.Message):
         ends_at: _timestamp_pb2.Timestamp | None = ...,
         source: Global___ShiftSource.Value.ValueType = ...,
         layer: _builtins.str = ...,
+        on_leave: _builtins.bool = ...,
+        shift_id: _builtins.str = ...,
+        override_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "layer", b"layer", "responder_id", b"responder_id", "source", b"source", "starts_at", b"starts_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "layer", b"layer", "on_leave", b"on_leave", "override_id", b"override_id", "responder_id", b"responder_id", "shift_id", b"shift_id", "source", b"source", "starts_at", b"starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,10 +27,12 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
+from tocsin.roster.v1 import preview_pb2 as tocsin_dot_roster_dot_v1_dot_preview__pb2
 from tocsin.roster.v1 import schedule_pb2 as tocsin_dot_roster_dot_v1_dot_schedule__pb2
+from tocsin.roster.v1 import shift_pb2 as tocsin_dot_roster_dot_v1_dot_shift__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/roster/v1/schedule_service.proto\x12\x10tocsin.roster.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/options/v1/options.proto\x1a\x1ftocsin/roster/v1/schedule.proto\"Y\n\x15\x43reateScheduleRequest\x12,\n\x08schedule\x18\x01 \x01(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12\x12\n\nrequest_id\x18\x02 \x01(\t\")\n\x12GetScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"=\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x15ListSchedulesResponse\x12-\n\tschedules\x18\x01 \x03(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x15UpdateScheduleRequest\x12,\n\x08schedule\x18\x01 \x01(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\",\n\x15\x44\x65leteScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"\x81\x01\n\x16PreviewScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x17PreviewScheduleResponse\x12+\n\x08segments\x18\x01 \x03(\x0b\x32\x19.tocsin.roster.v1.Segment\x12#\n\x04gaps\x18\x02 \x03(\x0b\x32\x15.tocsin.roster.v1.Gap2\xcb\x07\n\x0fScheduleService\x12\x94\x01\n\x0e\x43reateSchedule\x12\'.tocsin.roster.v1.CreateScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"=\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02\'\"\x1b/api/alert/oncall/schedules:\x08schedule\x12\x91\x01\n\x0bGetSchedule\x12$.tocsin.roster.v1.GetScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"@\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02+\x12)/api/alert/oncall/schedules/{schedule_id}\x12\x94\x01\n\rListSchedules\x12&.tocsin.roster.v1.ListSchedulesRequest\x1a\'.tocsin.roster.v1.ListSchedulesResponse\"2\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/alert/oncall/schedules\x12\xab\x01\n\x0eUpdateSchedule\x12\'.tocsin.roster.v1.UpdateScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"T\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02>22/api/alert/oncall/schedules/{schedule.schedule_id}:\x08schedule\x12\x94\x01\n\x0e\x44\x65leteSchedule\x12\'.tocsin.roster.v1.DeleteScheduleRequest\x1a\x16.google.protobuf.Empty\"A\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02+*)/api/alert/oncall/schedules/{schedule_id}\x12\xb0\x01\n\x0fPreviewSchedule\x12(.tocsin.roster.v1.PreviewScheduleRequest\x1a).tocsin.roster.v1.PreviewScheduleResponse\"H\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02\x33\x12\x31/api/alert/oncall/schedules/{schedule_id}:previewb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tocsin/roster/v1/schedule_service.proto\x12\x10tocsin.roster.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftocsin/options/v1/options.proto\x1a\x1etocsin/roster/v1/preview.proto\x1a\x1ftocsin/roster/v1/schedule.proto\x1a\x1ctocsin/roster/v1/shift.proto\"Y\n\x15\x43reateScheduleRequest\x12,\n\x08schedule\x18\x01 \x01(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12\x12\n\nrequest_id\x18\x02 \x01(\t\")\n\x12GetScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"=\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x15ListSchedulesResponse\x12-\n\tschedules\x18\x01 \x03(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x15UpdateScheduleRequest\x12,\n\x08schedule\x18\x01 \x01(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\",\n\x15\x44\x65leteScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\"\x81\x01\n\x16PreviewScheduleRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc6\x01\n\x17PreviewScheduleResponse\x12+\n\x08segments\x18\x01 \x03(\x0b\x32\x19.tocsin.roster.v1.Segment\x12#\n\x04gaps\x18\x02 \x03(\x0b\x32\x15.tocsin.roster.v1.Gap\x12+\n\x08overlaps\x18\x03 \x03(\x0b\x32\x19.tocsin.roster.v1.Overlap\x12,\n\x08\x66\x61irness\x18\x04 \x03(\x0b\x32\x1a.tocsin.roster.v1.Fairness\"\xfd\x02\n\x1cPreviewScheduleChangeRequest\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12,\n\x08schedule\x18\x02 \x01(\x0b\x32\x1a.tocsin.roster.v1.Schedule\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12+\n\nadd_shifts\x18\x04 \x03(\x0b\x32\x17.tocsin.roster.v1.Shift\x12\x18\n\x10remove_shift_ids\x18\x05 \x03(\t\x12\x31\n\radd_overrides\x18\x06 \x03(\x0b\x32\x1a.tocsin.roster.v1.Override\x12\x1b\n\x13remove_override_ids\x18\x07 \x03(\t\x12)\n\x05start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xff\x01\n\x1dPreviewScheduleChangeResponse\x12+\n\x08segments\x18\x01 \x03(\x0b\x32\x19.tocsin.roster.v1.Segment\x12#\n\x04gaps\x18\x02 \x03(\x0b\x32\x15.tocsin.roster.v1.Gap\x12+\n\x08overlaps\x18\x03 \x03(\x0b\x32\x19.tocsin.roster.v1.Overlap\x12,\n\x08\x66\x61irness\x18\x04 \x03(\x0b\x32\x1a.tocsin.roster.v1.Fairness\x12\x31\n\x07\x63hanges\x18\x05 \x03(\x0b\x32 .tocsin.roster.v1.ScheduleChange2\x9a\t\n\x0fScheduleService\x12\x94\x01\n\x0e\x43reateSchedule\x12\'.tocsin.roster.v1.CreateScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"=\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02\'\"\x1b/api/alert/oncall/schedules:\x08schedule\x12\x91\x01\n\x0bGetSchedule\x12$.tocsin.roster.v1.GetScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"@\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02+\x12)/api/alert/oncall/schedules/{schedule_id}\x12\x94\x01\n\rListSchedules\x12&.tocsin.roster.v1.ListSchedulesRequest\x1a\'.tocsin.roster.v1.ListSchedulesResponse\"2\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/alert/oncall/schedules\x12\xab\x01\n\x0eUpdateSchedule\x12\'.tocsin.roster.v1.UpdateScheduleRequest\x1a\x1a.tocsin.roster.v1.Schedule\"T\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02>22/api/alert/oncall/schedules/{schedule.schedule_id}:\x08schedule\x12\x94\x01\n\x0e\x44\x65leteSchedule\x12\'.tocsin.roster.v1.DeleteScheduleRequest\x1a\x16.google.protobuf.Empty\"A\x8a\x80\x19\x0croster:write\x82\xd3\xe4\x93\x02+*)/api/alert/oncall/schedules/{schedule_id}\x12\xb0\x01\n\x0fPreviewSchedule\x12(.tocsin.roster.v1.PreviewScheduleRequest\x1a).tocsin.roster.v1.PreviewScheduleResponse\"H\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02\x33\x12\x31/api/alert/oncall/schedules/{schedule_id}:preview\x12\xcc\x01\n\x15PreviewScheduleChange\x12..tocsin.roster.v1.PreviewScheduleChangeRequest\x1a/.tocsin.roster.v1.PreviewScheduleChangeResponse\"R\x8a\x80\x19\x0broster:read\x82\xd3\xe4\x93\x02=\"8/api/alert/oncall/schedules/{schedule_id}:preview-change:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,22 +51,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULESERVICE'].methods_by_name['DeleteSchedule']._serialized_options = b'\212\200\031\014roster:write\202\323\344\223\002+*)/api/alert/oncall/schedules/{schedule_id}'
   _globals['_SCHEDULESERVICE'].methods_by_name['PreviewSchedule']._loaded_options = None
   _globals['_SCHEDULESERVICE'].methods_by_name['PreviewSchedule']._serialized_options = b'\212\200\031\013roster:read\202\323\344\223\0023\0221/api/alert/oncall/schedules/{schedule_id}:preview'
-  _globals['_CREATESCHEDULEREQUEST']._serialized_start=253
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=342
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=344
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=385
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=387
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=448
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=450
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=545
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=547
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=665
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=667
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=711
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=714
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=843
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=845
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=952
-  _globals['_SCHEDULESERVICE']._serialized_start=955
-  _globals['_SCHEDULESERVICE']._serialized_end=1926
+  _globals['_SCHEDULESERVICE'].methods_by_name['PreviewScheduleChange']._loaded_options = None
+  _globals['_SCHEDULESERVICE'].methods_by_name['PreviewScheduleChange']._serialized_options = b'\212\200\031\013roster:read\202\323\344\223\002=\"8/api/alert/oncall/schedules/{schedule_id}:preview-change:\001*'
+  _globals['_CREATESCHEDULEREQUEST']._serialized_start=315
+  _globals['_CREATESCHEDULEREQUEST']._serialized_end=404
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=406
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=447
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=449
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=510
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=512
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=607
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=609
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=727
+  _globals['_DELETESCHEDULEREQUEST']._serialized_start=729
+  _globals['_DELETESCHEDULEREQUEST']._serialized_end=773
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=776
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=905
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=908
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=1106
+  _globals['_PREVIEWSCHEDULECHANGEREQUEST']._serialized_start=1109
+  _globals['_PREVIEWSCHEDULECHANGEREQUEST']._serialized_end=1490
+  _globals['_PREVIEWSCHEDULECHANGERESPONSE']._serialized_start=1493
+  _globals['_PREVIEWSCHEDULECHANGERESPONSE']._serialized_end=1748
+  _globals['_SCHEDULESERVICE']._serialized_start=1751
+  _globals['_SCHEDULESERVICE']._serialized_end=2929
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,9 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from tocsin.roster.v1 import preview_pb2 as _preview_pb2
 from tocsin.roster.v1 import schedule_pb2 as _schedule_pb2
+from tocsin.roster.v1 import shift_pb2 as _shift_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -221,6 +223,8 @@ class PreviewScheduleResponse(_message.Message):
 
     SEGMENTS_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
+    OVERLAPS_FIELD_NUMBER: _builtins.int
+    FAIRNESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[_schedule_pb2.Segment]:
         """One per person and unbroken stretch, ordered by start, then responder."""
@@ -229,16 +233,148 @@ class PreviewScheduleResponse(_message.Message):
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[_schedule_pb2.Gap]:
         """Where nobody is on call."""
 
+    @_builtins.property
+    def overlaps(self) -> _containers.RepeatedCompositeFieldContainer[_preview_pb2.Overlap]:
+        """Where several people are on call at once."""
+
+    @_builtins.property
+    def fairness(self) -> _containers.RepeatedCompositeFieldContainer[_preview_pb2.Fairness]:
+        """What each person bears, by id: everybody on call in the window and everybody whom the layers name."""
+
     def __init__(
         self,
         *,
         segments: _abc.Iterable[_schedule_pb2.Segment] | None = ...,
         gaps: _abc.Iterable[_schedule_pb2.Gap] | None = ...,
+        overlaps: _abc.Iterable[_preview_pb2.Overlap] | None = ...,
+        fairness: _abc.Iterable[_preview_pb2.Fairness] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fairness", b"fairness", "gaps", b"gaps", "overlaps", b"overlaps", "segments", b"segments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewScheduleResponse: _TypeAlias = PreviewScheduleResponse  # noqa: Y015
+
+@_typing.final
+class PreviewScheduleChangeRequest(_message.Message):
+    """Describes a change of a schedule that is not to be made yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ADD_SHIFTS_FIELD_NUMBER: _builtins.int
+    REMOVE_SHIFT_IDS_FIELD_NUMBER: _builtins.int
+    ADD_OVERRIDES_FIELD_NUMBER: _builtins.int
+    REMOVE_OVERRIDE_IDS_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    """The schedule's id."""
+    @_builtins.property
+    def schedule(self) -> _schedule_pb2.Schedule:
+        """The new values of the schedule; unset leaves it as it is."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields of `schedule` to change: `time_zone`, `layers` (replaced as a whole), `display_name`. Empty means every
+        field that is set.
+        """
+
+    @_builtins.property
+    def add_shifts(self) -> _containers.RepeatedCompositeFieldContainer[_shift_pb2.Shift]:
+        """Explicit shifts to add, at most 1,000; `shift_id`, `schedule_id` and `source` are ignored."""
+
+    @_builtins.property
+    def remove_shift_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Explicit shifts of the schedule to leave out."""
+
+    @_builtins.property
+    def add_overrides(self) -> _containers.RepeatedCompositeFieldContainer[_shift_pb2.Override]:
+        """Overrides to add, at most 1,000, each newer than the one before it; `override_id`, `schedule_id` and `created_at`
+        are ignored.
+        """
+
+    @_builtins.property
+    def remove_override_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Overrides of the schedule to leave out."""
+
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window, included. Defaults to now."""
+
+    @_builtins.property
+    def end(self) -> _timestamp_pb2.Timestamp:
+        """End of the window, not included. Defaults to 14 days after the start; at most two years after it."""
+
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+        schedule: _schedule_pb2.Schedule | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        add_shifts: _abc.Iterable[_shift_pb2.Shift] | None = ...,
+        remove_shift_ids: _abc.Iterable[_builtins.str] | None = ...,
+        add_overrides: _abc.Iterable[_shift_pb2.Override] | None = ...,
+        remove_override_ids: _abc.Iterable[_builtins.str] | None = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        end: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "schedule", b"schedule", "start", b"start", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_overrides", b"add_overrides", "add_shifts", b"add_shifts", "end", b"end", "remove_override_ids", b"remove_override_ids", "remove_shift_ids", b"remove_shift_ids", "schedule", b"schedule", "schedule_id", b"schedule_id", "start", b"start", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewScheduleChangeRequest: _TypeAlias = PreviewScheduleChangeRequest  # noqa: Y015
+
+@_typing.final
+class PreviewScheduleChangeResponse(_message.Message):
+    """The schedule of a window as it would be, clipped to the window, and what is different."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    OVERLAPS_FIELD_NUMBER: _builtins.int
+    FAIRNESS_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[_schedule_pb2.Segment]:
+        """One per person and unbroken stretch, ordered by start, then responder. What is proposed has no id."""
+
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[_schedule_pb2.Gap]:
+        """Where nobody would be on call."""
+
+    @_builtins.property
+    def overlaps(self) -> _containers.RepeatedCompositeFieldContainer[_preview_pb2.Overlap]:
+        """Where several people would be on call at once."""
+
+    @_builtins.property
+    def fairness(self) -> _containers.RepeatedCompositeFieldContainer[_preview_pb2.Fairness]:
+        """What each person would bear, by id."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_preview_pb2.ScheduleChange]:
+        """Where other people would be on call, in the order of time."""
+
+    def __init__(
+        self,
+        *,
+        segments: _abc.Iterable[_schedule_pb2.Segment] | None = ...,
+        gaps: _abc.Iterable[_schedule_pb2.Gap] | None = ...,
+        overlaps: _abc.Iterable[_preview_pb2.Overlap] | None = ...,
+        fairness: _abc.Iterable[_preview_pb2.Fairness] | None = ...,
+        changes: _abc.Iterable[_preview_pb2.ScheduleChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "fairness", b"fairness", "gaps", b"gaps", "overlaps", b"overlaps", "segments", b"segments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewScheduleChangeResponse: _TypeAlias = PreviewScheduleChangeResponse  # noqa: Y015

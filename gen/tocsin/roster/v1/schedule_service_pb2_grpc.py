@@ -67,6 +67,11 @@ class ScheduleServiceStub:
                 request_serializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleRequest.SerializeToString,
                 response_deserializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleResponse.FromString,
                 _registered_method=True)
+        self.PreviewScheduleChange = channel.unary_unary(
+                '/tocsin.roster.v1.ScheduleService/PreviewScheduleChange',
+                request_serializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeRequest.SerializeToString,
+                response_deserializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeResponse.FromString,
+                _registered_method=True)
 
 
 class ScheduleServiceServicer:
@@ -117,6 +122,14 @@ class ScheduleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewScheduleChange(self, request, context):
+        """Who would be on call in a window if the schedule, its shifts or its overrides were changed, and what that would
+        change; saves nothing. Edited layers go on where they are, as in UpdateSchedule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScheduleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +162,11 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.PreviewSchedule,
                     request_deserializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleRequest.FromString,
                     response_serializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleResponse.SerializeToString,
+            ),
+            'PreviewScheduleChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewScheduleChange,
+                    request_deserializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeRequest.FromString,
+                    response_serializer=tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +332,33 @@ class ScheduleService:
             '/tocsin.roster.v1.ScheduleService/PreviewSchedule',
             tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleRequest.SerializeToString,
             tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewScheduleChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.roster.v1.ScheduleService/PreviewScheduleChange',
+            tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeRequest.SerializeToString,
+            tocsin_dot_roster_dot_v1_dot_schedule__service__pb2.PreviewScheduleChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,10 @@ class ScheduleServiceStub:
     """Deletes a schedule with its shifts and overrides. FAILED_PRECONDITION for the schedule `default`."""
     PreviewSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]
     """Who is on call in a window: shifts, layers and overrides put together."""
+    PreviewScheduleChange: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleChangeRequest, _schedule_service_pb2.PreviewScheduleChangeResponse]
+    """Who would be on call in a window if the schedule, its shifts or its overrides were changed, and what that would
+    change; saves nothing. Edited layers go on where they are, as in UpdateSchedule.
+    """
 
 class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Schedules and their preview."""
@@ -87,5 +91,15 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_schedule_service_pb2.PreviewScheduleRequest, _abc.Awaitable[_schedule_service_pb2.PreviewScheduleResponse]],
     ) -> _abc.Awaitable[_schedule_service_pb2.PreviewScheduleResponse]:
         """Who is on call in a window: shifts, layers and overrides put together."""
+
+    @_abc_1.abstractmethod
+    def PreviewScheduleChange(
+        self,
+        request: _schedule_service_pb2.PreviewScheduleChangeRequest,
+        context: _aio.ServicerContext[_schedule_service_pb2.PreviewScheduleChangeRequest, _abc.Awaitable[_schedule_service_pb2.PreviewScheduleChangeResponse]],
+    ) -> _abc.Awaitable[_schedule_service_pb2.PreviewScheduleChangeResponse]:
+        """Who would be on call in a window if the schedule, its shifts or its overrides were changed, and what that would
+        change; saves nothing. Edited layers go on where they are, as in UpdateSchedule.
+        """
 
 def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,301 @@
+"""The command line does what operators ask of it, on a real stack and as a user runs it."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.eventually import eventually
+from tests.system.world import Json, World
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A shell whose environment names the stack of the test."""
+
+    world: World
+
+    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+        """A `tocsin` that runs."""
+        stack = self.world.stack
+        named = {"GATEWAY": stack["gateway"], "TOKEN": stack["token"], "NATS_URL": stack["nats"]}
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cli",
+            *arguments,
+            cwd=ROOT,
+            env=os.environ | {f"TOCSIN_{name}": value for name, value in named.items()} | environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def run(self, *arguments: str, given: str = "", **environment: str) -> Done:
+        """A `tocsin` that has ended."""
+        process = await self.start(*arguments, **environment)
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(given.encode())
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def ok(self, *arguments: str, given: str = "") -> str:
+        """What a command said that must succeed."""
+        done = await self.run(*arguments, given=given)
+        assert done.code == 0, f"{arguments} -> {done}"
+        return done.out
+
+    async def json(self, *arguments: str, given: str = "") -> Any:
+        """What a command answers with --json."""
+        return json.loads(await self.ok(*arguments, "--json", given=given))
+
+
+@pytest.fixture
+def tocsin(world: World) -> Shell:
+    """The shell of a test."""
+    return Shell(world)
+
+
+async def policy_of(world: World) -> tuple[str, str]:
+    """A policy of two levels that nobody is in a hurry about, and the person of its first level."""
+    ada, bob = await world.responder("ada", webhook=False), await world.responder("bob", webhook=False)
+    return await world.policy((f"responder://{ada}", 600), (f"responder://{bob}", 600)), ada
+
+
+async def test_an_alert_from_trigger_to_close(world: World, tocsin: Shell) -> None:
+    policy, ada = await policy_of(world)
+    words = (
+        "--severity",
+        "critical",
+        "--policy",
+        policy,
+        "--label",
+        f"team={world.mark}",
+        "--source",
+        world.mark,
+    )
+    triggered = await tocsin.json("alerts", "trigger", "disk full [db]", *words)
+    assert triggered["outcome"] == "OPENED"
+    alert_id = triggered["alert"]["alert_id"]
+
+    listed = await tocsin.ok("alerts", "list", "--source", world.mark, "--match", f'team="{world.mark}"')
+    assert alert_id in listed
+    assert "disk full [db]" in listed
+
+    await tocsin.ok("alerts", "escalate", alert_id, "--note", "quick")
+    await tocsin.ok("alerts", "comment", alert_id, "vendor called")
+    acked = await tocsin.json("alerts", "ack", alert_id, "--note", "on it")
+    assert (acked["state"], acked["acked_by"]) == ("ACKED", "admin")
+    assert "until" in await tocsin.ok("alerts", "snooze", alert_id, "1h30m")
+    await tocsin.ok("alerts", "close", alert_id)
+    assert "no alerts" in await tocsin.ok("alerts", "list", "--source", world.mark)
+    everything = await tocsin.json("alerts", "list", "--source", world.mark, "--all")
+    assert [one["alert_id"] for one in everything["alerts"]] == [alert_id]
+
+    async def told() -> bool:
+        shown = await tocsin.json("alerts", "show", alert_id)
+        return {one["responder_id"] for one in shown["routes"]} >= {ada}
+
+    await eventually(told, timeout=PATIENCE)
+    shown = await tocsin.ok("alerts", "show", alert_id)
+    for text in ("level 1, INITIAL", "level 2, MANUAL", "quick", "vendor called", "on it", "snooze", "close"):
+        assert text in shown
+
+
+async def test_several_alerts_at_once(world: World, tocsin: Shell) -> None:
+    """A refusal of one does not keep the verb from the others, and shows in the exit code."""
+    policy, _ = await policy_of(world)
+    ids = [(await world.trigger(policy_id=policy))["alert"]["alert_id"] for _ in range(2)]
+    done = await tocsin.run("alerts", "ack", ids[0], "nonsense", ids[1])
+    assert done.code == 1
+    assert "nonsense" in done.err
+    assert [(await world.alert(one))["state"] for one in ids] == ["ACKED", "ACKED"]
+
+
+async def test_who_is_on_call_and_how_the_stack_is(world: World, tocsin: Shell) -> None:
+    schedule = await world.schedule()
+    assert "nobody" in await tocsin.ok("oncall", "--schedule", schedule)
+    ada = await world.responder("ada", on=schedule, webhook=False)
+    assert ada in await tocsin.ok("oncall", "--schedule", schedule)
+    assert ada in await tocsin.ok("oncall")
+    tomorrow = await tocsin.json("oncall", "--schedule", schedule, "--at", "+1d")
+    assert tomorrow["responders"] == []
+
+    found = await tocsin.json("status")
+    assert {name: one["state"] for name, one in found["services"].items()} == dict.fromkeys(
+        ("gateway", "roster", "escalation", "notify", "sla"), "SERVING"
+    )
+    assert ada in {one["responder_id"] for one in found["on_call"]}
+    assert ada in await tocsin.ok("status")
+
+
+async def test_a_schedule_is_drawn(world: World, tocsin: Shell) -> None:
+    schedule = await world.schedule()
+    ada = await world.responder("ada", on=schedule, webhook=False)
+    drawn = await tocsin.ok("schedule", "show", schedule, "--days", "1")
+    assert ada in drawn
+    assert "█" in drawn
+    assert "(nobody)" in drawn
+    preview = await tocsin.json("schedule", "show", schedule, "--days", "1")
+    assert [one["responder_id"] for one in preview["segments"]] == [ada]
+    assert schedule in await tocsin.ok("schedule", "list")
+
+
+async def test_a_silence_keeps_alerts_quiet_until_it_is_ended(world: World, tocsin: Shell) -> None:
+    policy, _ = await policy_of(world)
+    matcher = f'source="{world.mark}"'
+    name = world.own("quiet")
+    added = await tocsin.json("silence", "add", matcher, "2h", "--comment", "disk swap", "--id", name)
+    assert (added["state"], added["comment"]) == ("ACTIVE", "disk swap")
+    assert (await world.trigger(policy_id=policy))["outcome"] == "SUPPRESSED"
+    assert name in await tocsin.ok("silence", "list")
+    assert (await tocsin.json("silence", "expire", name))["state"] == "EXPIRED"
+    assert name not in await tocsin.ok("silence", "list")
+    assert name in await tocsin.ok("silence", "list", "--all")
+    assert (await world.trigger(policy_id=policy))["outcome"] == "OPENED"
+
+
+async def test_the_figures_of_a_source(world: World, tocsin: Shell) -> None:
+    policy, _ = await policy_of(world)
+    await world.trigger(policy_id=policy)
+
+    async def counted() -> Json:
+        found: Json = await tocsin.json("sla", "--start", "1h", "--source", world.mark)
+        assert found["total_alerts"] == 1, found
+        return found
+
+    assert (await eventually(counted, timeout=PATIENCE))["mtta_seconds"]["avg"] is None
+    assert "to acknowledgement" in await tocsin.ok("sla", "--source", world.mark, "--severity", "critical")
+
+
+async def test_policies_are_shown(world: World, tocsin: Shell) -> None:
+    policy, ada = await policy_of(world)
+    assert policy in await tocsin.ok("policy", "list")
+    shown = await tocsin.ok("policy", "show", policy)
+    assert f"responder://{ada}" in shown
+    assert "10m" in shown
+
+
+async def test_tail_shows_what_was_and_what_comes(world: World, tocsin: Shell) -> None:
+    """The events of an alert, those before the call and those after it, each once and in order."""
+    policy, _ = await policy_of(world)
+    alert_id = (await world.trigger("täil ✓", policy_id=policy))["alert"]["alert_id"]
+    process = await tocsin.start("tail", "alert", "--since", "10m", "--json")
+    assert process.stdout is not None
+    seen: list[Json] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not seen or seen[-1]["type"] != "alert.closed":
+                event = json.loads(await process.stdout.readline())
+                if event["subject"] == alert_id:
+                    seen.append(event)
+                    if event["type"] == "alert.escalated":
+                        await world.ok("POST", f"/alerts/{alert_id}:close", {})
+        process.send_signal(2)
+        assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert [event["type"] for event in seen] == ["alert.opened", "alert.escalated", "alert.closed"]
+    assert [event["data"]["version"] for event in seen] == ["1", "2", "3"]
+    assert seen[0]["data"]["alert"]["title"] == "täil ✓"
+    line = await tocsin.ok("tail", "alert.closed", "--since", "10m", "--count", "1")
+    assert "alert.closed" in line
+
+
+async def test_a_file_is_applied_once_and_exported_as_it_is(world: World, tocsin: Shell) -> None:
+    ada, web, policy, prom = (world.own(name) for name in ("ada", "web", "p", "prom"))
+    file = f"""
+responders:
+- responder_id: {ada}
+  display_name: Ada
+  time_zone: Europe/London
+schedules:
+- schedule_id: {web}
+  time_zone: Europe/Berlin
+  layers:
+  - name: primary
+    responder_ids: [{ada}]
+    rotation: {{unit: WEEKLY, start: 2026-03-02T09:00}}
+    restrictions: [{{weekdays: [MON, TUE], start_time: 08:00, end_time: 17:00}}]
+escalation_policies:
+- policy_id: {policy}
+  matchers: ['team="{world.mark}"']
+  steps: [{{targets: ["oncall://{web}"], ack_timeout: 60s}}, {{targets: ["responder://{ada}"]}}]
+  repeat_trigger: {{threshold: 3, window: 60s}}
+  handover: OFF
+aggregation_rules:
+- {{aggregation_rule_id: {policy}, matchers: ['team="{world.mark}"'], group_by: [host], window: 60s}}
+integrations:
+- {{integration_id: {prom}, policy_id: {policy}, labels: {{team: "{world.mark}"}}}}
+"""
+    dry = await tocsin.json("apply", "-f", "-", "--dry-run", given=file)
+    assert [(step["change"], step["id"]) for step in dry["plan"]] == [
+        ("create", name) for name in (ada, web, policy, policy, prom)
+    ]
+    assert dry["applied"] == []
+    applied = await tocsin.json("apply", "-f", "-", given=file)
+    [key] = [step["routing_key"] for step in applied["applied"] if "routing_key" in step]
+    body = {"title": "by the new key", "action": "TRIGGER", "dedup_key": world.mark}
+    assert (await world.call("POST", f"/api/alert/integrations/{key}/events", body, token=None))[0] == 202
+    assert await tocsin.ok("apply", "-f", "-", given=file) == "nothing to do\n"
+
+    exported = await tocsin.ok("export")
+    assert key not in exported
+    assert await tocsin.ok("apply", "-f", "-", given=exported) == "nothing to do\n"
+    assert await tocsin.ok("export") == exported
+
+    changed = file.replace("display_name: Ada", "display_name: Ada L.").replace("  handover: OFF\n", "")
+    assert await tocsin.ok("apply", "-f", "-", given=changed) == (
+        f"~ responder {ada}: display_name\n~ policy {policy}: handover\n2 of 2 changes made\n"
+    )
+    assert await tocsin.ok("apply", "-f", "-", given=changed) == "nothing to do\n"
+
+
+async def test_a_file_that_is_refused_says_where_and_what_was_done(world: World, tocsin: Shell) -> None:
+    good = world.own("good")
+    file = f"responders: [{{responder_id: {good}}}, {{responder_id: {good}2, time_zone: Nowhere}}]"
+    done = await tocsin.run("apply", "-f", "-", given=file)
+    assert done.code == 1
+    assert "1 of 2 changes made" in done.out
+    assert f"responder {good}2: " in done.err
+    assert "time_zone" in done.err
+
+
+async def test_how_it_ends_when_it_cannot(world: World, tocsin: Shell) -> None:
+    """1 for a refusal, 2 for a command that is not right, 3 when nobody is there."""
+    nobody = "0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11"
+    assert (await tocsin.run("alerts", "ack", nobody)).code == 1
+    refused = await tocsin.run("status", TOCSIN_TOKEN="wrong")
+    assert (refused.code, "token" in refused.err.lower()) == (1, True)
+    assert (await tocsin.run("alerts", "snooze", nobody, "later")).code == 2
+    assert (await tocsin.run("alerts", "list", "--data-dir", "/nowhere")).code == 2
+    away = await tocsin.run("alerts", "list", "--json", TOCSIN_GATEWAY="http://127.0.0.1:9")
+    assert away.code == 3
+    assert json.loads(away.err)["error"]["status"] == "UNAVAILABLE"
+
+
+async def test_the_stack_is_found_by_its_data_directory(world: World, tocsin: Shell) -> None:
+    path = Path(world.stack["path"])
+    if path.name != "stack.json":
+        pytest.skip("the stack was named by a file of another name")
+    named = await tocsin.run("oncall", "--data-dir", str(path.parent), TOCSIN_GATEWAY="http://127.0.0.1:9")
+    assert named.code == 0

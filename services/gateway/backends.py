@@ -45,6 +45,11 @@ class Backends:
         """The channel to a context, for methods that no HTTP rule names."""
         return self._channels[context]
 
+    async def connect(self) -> None:
+        """Begins to connect to all of them, so that the first calls find the way open; waits for none."""
+        for channel in self._channels.values():
+            channel.get_state(try_to_connect=True)
+
     async def close(self) -> None:
         """Closes all channels."""
         for channel in self._channels.values():

@@ -52,6 +52,7 @@ async def build(config: Config) -> AsyncIterator[Running]:
     open_doors(router, Ingest(backends.channel("escalation")))
     server = HttpServer(listen=config.listen, app=Door(router))
     try:
+        await backends.connect()
         await server.start()
         yield server.running
     finally:

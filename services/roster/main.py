@@ -16,6 +16,7 @@ from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from services.roster.api.calendars import CalendarApi
 from services.roster.api.on_call import OnCallApi
 from services.roster.api.responders import ResponderApi
 from services.roster.api.schedules import ScheduleApi
@@ -30,6 +31,8 @@ from services.roster.memory import CHANGED, Memory
 from services.roster.storage import rosters
 from tocsin.options.v1 import options_pb2
 from tocsin.roster.v1 import (
+    calendar_service_pb2,
+    calendar_service_pb2_grpc,
     on_call_service_pb2,
     on_call_service_pb2_grpc,
     responder_service_pb2,
@@ -54,6 +57,7 @@ SERVICES = [
     time_off_service_pb2.DESCRIPTOR.services_by_name["TimeOffService"],
     swap_service_pb2.DESCRIPTOR.services_by_name["SwapService"],
     on_call_service_pb2.DESCRIPTOR.services_by_name["OnCallService"],
+    calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
 
@@ -111,6 +115,9 @@ def _register(server: Server, db: Database, memory: Memory, clock: Clock) -> Non
     time_off_service_pb2_grpc.add_TimeOffServiceServicer_to_server(TimeOffApi(db, memory, clock), server.grpc)
     swap_service_pb2_grpc.add_SwapServiceServicer_to_server(SwapApi(db, memory, clock), server.grpc)
     on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(OnCallApi(memory, clock), server.grpc)
+    calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server(
+        CalendarApi(db, memory, clock), server.grpc
+    )
 
 
 async def _make_days(db: Database, clock: Clock) -> None:

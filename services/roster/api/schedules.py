@@ -21,7 +21,7 @@ from services.roster.domain.schedule import DEFAULT
 from services.roster.domain.succession import succeed
 from services.roster.domain.time_off import leave
 from services.roster.memory import Memory
-from services.roster.storage import schedules
+from services.roster.storage import schedules, time_off
 from tocsin.roster.v1 import schedule_pb2, schedule_service_pb2, schedule_service_pb2_grpc
 
 
@@ -95,7 +95,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
             edited = convert.changed(schedule, request, problems)
             await references.check_layers(conn, edited, problems)
             problems.check()
-            schedule = succeed(schedule, edited, now)
+            schedule = succeed(schedule, edited, now, await time_off.away(conn, now))
             await schedules.change(conn, schedule, now)
             changed = events.changed("schedule", schedule_id, "updated", now, schedule_id=schedule_id)
             await outbox.append(conn, [changed])

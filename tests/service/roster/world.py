@@ -32,6 +32,13 @@ from tocsin.roster.v1 import (
     shift_pb2,
     shift_service_pb2,
     shift_service_pb2_grpc,
+    swap_service_pb2_grpc,
+    team_pb2,
+    team_service_pb2,
+    team_service_pb2_grpc,
+    time_off_pb2,
+    time_off_service_pb2,
+    time_off_service_pb2_grpc,
 )
 
 KEY = "a key for tests alone, long enough"
@@ -55,6 +62,9 @@ class Replica:
         self.responders = responder_service_pb2_grpc.ResponderServiceStub(self.channel)
         self.schedules = schedule_service_pb2_grpc.ScheduleServiceStub(self.channel)
         self.shifts = shift_service_pb2_grpc.ShiftServiceStub(self.channel)
+        self.teams = team_service_pb2_grpc.TeamServiceStub(self.channel)
+        self.time_off = time_off_service_pb2_grpc.TimeOffServiceStub(self.channel)
+        self.swaps = swap_service_pb2_grpc.SwapServiceStub(self.channel)
         self.on_call = on_call_service_pb2_grpc.OnCallServiceStub(self.channel)
 
     async def resolve(self, target: str, at: datetime | None = None) -> list[str]:
@@ -96,6 +106,17 @@ class World:
         for replica in self._replicas:
             replica.clock.advance(timedelta(**by))
 
+    async def caller(
+        self, subject: str, scopes: Iterable[str] = ("roster:read", "roster:write")
+    ) -> Replica:
+        """The first replica as somebody else calls it."""
+        token = mint(KEY, subject=subject, scopes=scopes)
+        caller = Replica(
+            self.roster.address, channel(self.roster.address, token=token), self.roster.clock
+        )
+        self._stack.push_async_callback(caller.channel.close)
+        return caller
+
     async def replica(self, scopes: Iterable[str] = ("roster:read", "roster:write")) -> Replica:
         """Starts one more replica."""
         config = Config(
@@ -119,6 +140,24 @@ class World:
             await self.roster.responders.CreateResponder(
                 responder_service_pb2.CreateResponderRequest(responder=responder)
             )
+
+    async def team(self, team_id: str, *people: str, request_id: str = "") -> team_pb2.Team:
+        """Creates a team."""
+        team = team_pb2.Team(team_id=team_id, responder_ids=people)
+        return await self.roster.teams.CreateTeam(
+            team_service_pb2.CreateTeamRequest(team=team, request_id=request_id)
+        )
+
+    async def leave(
+        self, who: str, start: datetime, end: datetime, *, request_id: str = ""
+    ) -> time_off_pb2.TimeOff:
+        """Enters time off."""
+        entry = time_off_pb2.TimeOff(
+            responder_id=who, starts_at=timestamp(start), ends_at=timestamp(end), note="the sea"
+        )
+        return await self.roster.time_off.CreateTimeOff(
+            time_off_service_pb2.CreateTimeOffRequest(time_off=entry, request_id=request_id)
+        )
 
     async def schedule(
         self, schedule_id: str, *layers: schedule_pb2.Layer, zone: str = "UTC"
@@ -193,7 +232,13 @@ def rotating(
 ) -> schedule_pb2.Layer:
     """A layer of people who take turns."""
     rotation = schedule_pb2.Rotation(unit=unit, length=1, start=start)
-    return schedule_pb2.Layer(name=name, responder_ids=people, rotation=rotation, restrictions=restrictions)
+    return schedule_pb2.Layer(
+        name=name,
+        responder_ids=people,
+        rotation=rotation,
+        restrictions=restrictions,
+        time_off=schedule_pb2.Layer.SKIP,
+    )
 
 
 def utc(text: str) -> datetime:

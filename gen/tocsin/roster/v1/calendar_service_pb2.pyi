@@ -111,8 +111,8 @@ class ImportCalendarRequest(_message.Message):
     @_builtins.property
     def responders(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Who is meant: responder ids by an attendee's or organizer's mail address, by their common name, or by an event's
-        summary; the case of letters does not count. What is not named here is looked for among the ids of responders, and
-        a summary may hold one such id as a word.
+        summary; the case of letters does not count. An event is for each of its attendees who is known, else for whom the
+        summary means, by this map or by holding one responder's id as a word, else for the organizer.
         """
 
     @_builtins.property

@@ -62,8 +62,9 @@ class CalendarServiceServicer:
 
     def ImportCalendar(self, request, context):
         """Turns the events of a calendar into explicit shifts. An event that was imported before is found by its UID and
-        changed, when it has changed; events that the calendar has no more are left alone. Nothing is saved when one of the
-        shifts is refused. ALREADY_EXISTS when a shift overlaps another of this person on this schedule.
+        changed, when it has changed; events that the calendar has no more are left alone. What overlaps another shift of
+        the same person on the schedule is skipped; ALREADY_EXISTS, and nothing is saved, when an event that was imported
+        before cannot be moved for that reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,8 +23,9 @@ class CalendarServiceStub:
     """
     ImportCalendar: _aio.UnaryUnaryMultiCallable[_calendar_service_pb2.ImportCalendarRequest, _calendar_service_pb2.ImportCalendarResponse]
     """Turns the events of a calendar into explicit shifts. An event that was imported before is found by its UID and
-    changed, when it has changed; events that the calendar has no more are left alone. Nothing is saved when one of the
-    shifts is refused. ALREADY_EXISTS when a shift overlaps another of this person on this schedule.
+    changed, when it has changed; events that the calendar has no more are left alone. What overlaps another shift of
+    the same person on the schedule is skipped; ALREADY_EXISTS, and nothing is saved, when an event that was imported
+    before cannot be moved for that reason.
     """
 
 class CalendarServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -48,8 +49,9 @@ class CalendarServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_calendar_service_pb2.ImportCalendarRequest, _abc.Awaitable[_calendar_service_pb2.ImportCalendarResponse]],
     ) -> _abc.Awaitable[_calendar_service_pb2.ImportCalendarResponse]:
         """Turns the events of a calendar into explicit shifts. An event that was imported before is found by its UID and
-        changed, when it has changed; events that the calendar has no more are left alone. Nothing is saved when one of the
-        shifts is refused. ALREADY_EXISTS when a shift overlaps another of this person on this schedule.
+        changed, when it has changed; events that the calendar has no more are left alone. What overlaps another shift of
+        the same person on the schedule is skipped; ALREADY_EXISTS, and nothing is saved, when an event that was imported
+        before cannot be moved for that reason.
         """
 
 def add_CalendarServiceServicer_to_server(servicer: CalendarServiceServicer, server: _aio.Server) -> None: ...

@@ -88,7 +88,10 @@ class Verifier:
             raise Unauthenticated("the token has expired", reason="TOKEN_EXPIRED") from None
         except jwt.InvalidTokenError:
             raise Unauthenticated("the token is not valid") from None
-        principal = Principal(claims["sub"], frozenset(claims.get("scopes", ())))
+        scopes = claims.get("scopes", [])
+        if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+            raise Unauthenticated("the token's scopes are not a list of names")
+        principal = Principal(claims["sub"], frozenset(scopes))
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
         self._seen[authorization] = (principal, claims.get("exp", float("inf")))

@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from chassis.errors import Exhausted, Unavailable
+from chassis.errors import Exhausted, Invalid, Unavailable
 
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
 NO_ROOM = (psycopg.errors.DiskFull, psycopg.errors.TooManyConnections)
@@ -120,6 +120,8 @@ def _translate(error: BaseException | None) -> Exception | None:
         return Exhausted("the request is too large for the database")
     if isinstance(error, (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)):
         return Unavailable("the rows are busy", reason="DATABASE_BUSY")
+    if isinstance(error, psycopg.DataError):
+        return Invalid("a value cannot be kept; text must not hold NUL characters", reason="VALUE_REFUSED")
     if isinstance(error, AWAY):
         return Unavailable("the database is away", reason="DATABASE_AWAY")
     return None

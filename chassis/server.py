@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from chassis import auth, telemetry
-from chassis.errors import DomainError, TimedOut, Unimplemented, to_status
+from chassis import auth, paging, telemetry
+from chassis.errors import DomainError, Invalid, TimedOut, Unimplemented, to_status
 
 log = structlog.get_logger()
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -107,21 +108,27 @@ class _Gate(grpc.aio.ServerInterceptor):
         return handler
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        """The request is decoded inside, so that bytes which are no message get a typed answer too."""
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, handler), response_serializer=handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(method, handler), response_serializer=handler.response_serializer
+        )
 
-    def _unary(self, method: str, behaviour: Any) -> Callable[..., Awaitable[Any]]:
-        async def call(request: Any, context: Context) -> Any:
+    def _unary(self, method: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
+        behaviour: Any = handler.unary_unary
+        decode = handler.request_deserializer
+
+        async def call(request: bytes, context: Context) -> Any:
             started = time.perf_counter()
             code = "OK"
             try:
                 self._admit(method, context)
-                return await behaviour(request, context)
+                message = _decoded(decode, request)
+                paging.enter(method, message)
+                return await behaviour(message, context)
             except Exception as error:
                 failure = _domain(error, method)
                 code = failure.code.name
@@ -131,11 +138,14 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, method: str, behaviour: Any) -> Callable[..., AsyncIterator[Any]]:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _stream(self, method: str, handler: Handler) -> Callable[..., AsyncIterator[Any]]:
+        behaviour: Any = handler.unary_stream
+        decode = handler.request_deserializer
+
+        async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             try:
                 self._admit(method, context)
-                async for answer in behaviour(request, context):
+                async for answer in behaviour(_decoded(decode, request), context):
                     yield answer
             except Exception as error:
                 await _abort(context, _domain(error, method))
@@ -148,6 +158,13 @@ class _Gate(grpc.aio.ServerInterceptor):
         left = context.time_remaining()
         _deadline.set(None if left is None else time.monotonic() + left)
         auth.enter(self._verifier.admit(metadata.get("authorization"), self._scopes[method]))
+
+
+def _decoded(decode: Any, request: bytes) -> Any:
+    try:
+        return decode(request)
+    except DecodeError:
+        raise Invalid("the request is not a message of this method", reason="MALFORMED_MESSAGE") from None
 
 
 def _domain(error: Exception, method: str) -> DomainError:

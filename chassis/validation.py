@@ -55,8 +55,13 @@ def span(
     if value is not None and not least <= value <= most:
         problems.add(
             path,
-            f"is {value.total_seconds():g}s; want {least.total_seconds():g}s to {most.total_seconds():g}s",
+            f"is {_seconds(value)}; want {_seconds(least)} to {_seconds(most)}",
         )
+
+
+def _seconds(value: timedelta) -> str:
+    """A duration as JSON has it: `90s`, `0.5s`."""
+    return f"{value.total_seconds():f}".rstrip("0").rstrip(".") + "s"
 
 
 def interval(

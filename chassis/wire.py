@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chassis.errors import Problems
+from chassis.errors import Invalid, Problems
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -23,11 +23,19 @@ def timestamp(at: datetime | None) -> Timestamp | None:
 
 
 def instant(message: Message, name: str) -> datetime | None:
-    """The instant of a Timestamp field in UTC, to the microsecond; None when it is unset."""
+    """The instant of a Timestamp field in UTC, to the microsecond; None when it is unset.
+
+    Raises Invalid, naming the field, for one that no calendar has.
+    """
     if not message.HasField(name):
         return None
     stamp = getattr(message, name)
-    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    try:
+        if not 0 <= stamp.nanos < 1_000_000_000:
+            raise OverflowError
+        return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    except OverflowError:
+        raise Invalid.field(name, "is out of range; want a time between the years 1 and 9999") from None
 
 
 def duration(length: timedelta | None) -> Duration | None:
@@ -39,19 +47,27 @@ def duration(length: timedelta | None) -> Duration | None:
 
 
 def length(message: Message, name: str) -> timedelta | None:
-    """The length of a Duration field, to the microsecond; None when it is unset."""
+    """The length of a Duration field, to the microsecond; None when it is unset.
+
+    Raises Invalid, naming the field, for one beyond what a timedelta holds.
+    """
     if not message.HasField(name):
         return None
     value = getattr(message, name)
-    return timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    try:
+        return timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    except OverflowError:
+        raise Invalid.field(name, "is out of range; want a duration of at most 999,999,999 days") from None
 
 
 def changed(mask: FieldMask, resource: Message, allowed: Iterable[str], problems: Problems) -> set[str]:
-    """The fields that a PATCH changes: those of the mask, or without one those that are set.
+    """The fields that a PATCH changes: those of the mask, all for `*`, or without a mask those that are set (AIP-134).
 
     Notes a problem for each field that cannot be changed.
     """
     allowed = set(allowed)
+    if list(mask.paths) == ["*"]:
+        return allowed
     if not mask.paths:
         return {field.name for field, _ in resource.ListFields()} & allowed
     named = {path.split(".")[0] for path in mask.paths}

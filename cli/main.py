@@ -16,6 +16,7 @@ COMMANDS = {
         "tail": "cli.tail:tail",
         "apply": "cli.declared.commands:apply",
         "export": "cli.declared.commands:export",
+        "import": "cli.importing:import_",
     },
     "The stack": {
         "up": "cli.up:up",

@@ -1,5 +1,6 @@
 """Channels to the four services, over which calls go in the caller's name."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -11,6 +12,8 @@ from chassis.client import RETRY
 from chassis.server import MAX_MESSAGE
 from services.gateway.contract import Rule
 
+PATIENCE = 10.0
+"""Seconds for which a gateway that starts waits for the services behind it before it calls itself healthy."""
 UnaryCall: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[Any, Any]"
 StreamCall: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[Any, Any]"
 
@@ -46,9 +49,11 @@ class Backends:
         return self._channels[context]
 
     async def connect(self) -> None:
-        """Begins to connect to all of them, so that the first calls find the way open; waits for none."""
-        for channel in self._channels.values():
-            channel.get_state(try_to_connect=True)
+        """Connects to all of them; those that are away after ten seconds are not waited for."""
+        ready = [asyncio.create_task(channel.channel_ready()) for channel in self._channels.values()]
+        _, away = await asyncio.wait(ready, timeout=PATIENCE)
+        for task in away:
+            task.cancel()
 
     async def close(self) -> None:
         """Closes all channels."""
@@ -69,7 +74,7 @@ def _channel(address: str, reads: Iterable[Rule]) -> grpc.aio.Channel:
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.initial_reconnect_backoff_ms", 50),
             ("grpc.min_reconnect_backoff_ms", 50),
-            ("grpc.max_reconnect_backoff_ms", 1_000),
+            ("grpc.max_reconnect_backoff_ms", 500),
             ("grpc.keepalive_time_ms", 15_000),
             ("grpc.keepalive_timeout_ms", 5_000),
             ("grpc.use_local_subchannel_pool", 1),

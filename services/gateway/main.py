@@ -12,6 +12,7 @@ from chassis.errors import Unavailable
 from chassis.process import Running
 from services.gateway import contract, receipts, transcoding
 from services.gateway.backends import Backends
+from services.gateway.calendar import FEEDS, Calendars
 from services.gateway.contract import Contract
 from services.gateway.docs import Documents
 from services.gateway.http import Door, Endpoint, Incoming
@@ -48,15 +49,16 @@ async def build(config: Config) -> AsyncIterator[Running]:
     draining = asyncio.Event()
     router: Router[Endpoint] = Router()
     add_rules(router, spoken, backends, Verifier(config.token_key), draining)
-    add_own(router, Documents(spoken), draining)
+    connecting = asyncio.create_task(backends.connect())
+    add_own(router, Documents(spoken), connecting, draining)
     open_doors(router, Ingest(backends.channel("escalation")))
     server = HttpServer(listen=config.listen, app=Door(router))
     try:
-        await backends.connect()
         await server.start()
         yield server.running
     finally:
         draining.set()
+        connecting.cancel()
         await server.drain()
         await backends.close()
 
@@ -68,7 +70,8 @@ def add_rules(
     verifier: Verifier,
     draining: asyncio.Event,
 ) -> None:
-    """Adds a route for every rule of the protos, and the page behind receipt links."""
+    """Adds a route for every rule of the protos, the page behind receipt links, and the calendar feeds."""
+    calendars = Calendars(backends.channel("roster"), verifier)
     for rule in spoken.rules:
         endpoint = transcoding.endpoint(
             rule, contract=spoken, backends=backends, verifier=verifier, draining=draining
@@ -77,15 +80,21 @@ def add_rules(
             links = Receipts(endpoint)
             router.add("GET", rule.template.text, links.get)
             endpoint = links.post
+        elif rule.method.name in FEEDS:
+            endpoint = calendars.beside(endpoint, FEEDS[rule.method.name])
         router.add(rule.verb, rule.template.text, endpoint)
 
 
-def add_own(router: Router[Endpoint], documents: Documents, draining: asyncio.Event) -> None:
+def add_own(
+    router: Router[Endpoint], documents: Documents, connecting: asyncio.Task[None], draining: asyncio.Event
+) -> None:
     """Adds what the gateway says of itself."""
 
     async def health(_: Incoming) -> Response:
         if draining.is_set():
             raise Unavailable("the gateway is about to stop")
+        if not connecting.done():
+            raise Unavailable("the gateway is connecting to the services behind it")
         return Response(b'{"status":"SERVING"}', media_type="application/json")
 
     router.add("GET", "/healthz", health)

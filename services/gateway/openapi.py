@@ -93,6 +93,12 @@ def document(contract: Contract) -> Json:
                     "name": "token",
                     "description": "The token of a signed receipt link.",
                 },
+                "feed": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "A bearer token, in the address of a calendar feed.",
+                },
             },
         },
     }
@@ -245,7 +251,31 @@ def _taken(text: str) -> Json:
     return {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
 
 
+def _feed(name: str, variable: str, whose: str) -> Json:
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["CalendarService"],
+            "summary": f"The calendar of a {whose} as iCalendar",
+            "description": f"Who is on call, for calendar programs: the {whose}'s time on call from 30 days ago to 180 "
+            "days ahead (RFC 5545). The bearer token is in the query, since calendar programs send no headers.\n\nNeeds "
+            "the scope `roster:read`.",
+            "security": [{"feed": []}],
+            "parameters": [{"name": variable, "in": "path", "required": True, "schema": {"type": "string"}}],
+            "responses": {
+                "200": {
+                    "description": "The calendar.",
+                    "content": {"text/calendar": {"schema": {"type": "string"}}},
+                },
+                **_told("400", "401", "403", "404", "503"),
+            },
+        }
+    }
+
+
 BY_HAND: dict[str, Json] = {
+    "/api/alert/oncall/schedules/{schedule_id}.ics": _feed("GetScheduleFeed", "schedule_id", "schedule"),
+    "/api/alert/oncall/responders/{responder_id}.ics": _feed("GetResponderFeed", "responder_id", "responder"),
     "/api/alert/routes/{route_log_id}:receipt": {
         "get": {
             "operationId": "OpenReceiptLink",

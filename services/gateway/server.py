@@ -25,10 +25,13 @@ class _Protocol(HttpToolsProtocol):
 
     _head: int | None = 0
     """Bytes of the head so far; None while a body comes."""
+    _completed = False
+    """Whether a request ended in the bytes just received: then they are not one head alone."""
 
     def data_received(self, data: bytes) -> None:
+        self._completed = False
         super().data_received(data)
-        if self._head is not None and not self.transport.is_closing():
+        if self._head is not None and not self._completed and not self.transport.is_closing():
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self.send_400_response(f"the request's head is too large; want at most {MOST_HEAD} bytes")
@@ -42,7 +45,7 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._head = 0
+        self._head, self._completed = 0, True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

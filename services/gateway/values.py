@@ -118,9 +118,11 @@ def _fraction(nanos: int) -> str:
 
 
 def read_text(value: object) -> str:
-    """A string of valid Unicode; raises WrongValue."""
+    """A string of valid Unicode without NUL, which Postgres cannot keep; raises WrongValue."""
     if not isinstance(value, str):
         raise WrongValue(f"is {kind_of(value)}; want a string")
+    if "\0" in value:
+        raise WrongValue("holds a NUL character; want text")
     if not value.isascii():
         try:
             value.encode()

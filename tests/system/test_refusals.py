@@ -102,6 +102,39 @@ async def test_bodies_that_are_no_json_or_too_large(world: World) -> None:
     assert (await world.ok("GET", f"/alerts?source={world.mark}"))["alerts"] == []
 
 
+@pytest.mark.parametrize("size", [65_200, 65_400, 65_536])
+async def test_a_body_of_any_allowed_size_is_taken_once(world: World, size: int) -> None:
+    """However its bytes arrive: a description at the limit, and around the limit of a request's head."""
+    answer = await world.trigger(description="y" * size, dedup_key=world.own(str(size)))
+    assert answer["outcome"] == "OPENED"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        (
+            "POST",
+            "/oncall/schedules",
+            {"layers": [{"name": "a", "responder_ids": ["a\0"], "rotation": {"unit": "DAILY"}}]},
+        ),
+        (
+            "POST",
+            "/oncall/shifts",
+            {"responder_id": "a\0", "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-02T00:00:00Z"},
+        ),
+        ("POST", "/silence-rules", {"matchers": ['a="\0"'], "ends_at": "2199-01-01T00:00:00Z"}),
+        ("POST", "/alerts", {"title": "a\0b"}),
+        ("GET", "/alerts?matchers=a%3D%22%00%22", None),
+        ("GET", "/routes?responder_id=%00", None),
+        ("GET", "/oncall/responders/%00", None),
+    ],
+)
+async def test_nul_is_refused_wherever_it_stands(world: World, method: str, path: str, body: object) -> None:
+    """Postgres cannot keep it, so no field may hold it."""
+    status, answer = await world.call(method, f"/api/alert{path}", body)
+    assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT"), answer
+
+
 async def test_shifts_of_one_person_do_not_overlap(world: World) -> None:
     """409, and the first shift stands alone."""
     schedule = await world.schedule()

@@ -31,7 +31,7 @@ DESCRIPTION_BYTES = 64 * 1024
 NOTE_CHARACTERS = 4_096
 
 ACTOR_CHARACTERS = 255
-SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(minutes=1), timedelta(days=30)
+SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(seconds=1), timedelta(days=30)
 
 _stamp = lru_cache(maxsize=1024)(wire.timestamp)
 """Alerts that are written together share their instants."""

@@ -16,7 +16,8 @@ DEFAULT = "default"
 ACTIVE = "oncall://active"
 ACK_TIMEOUT = timedelta(seconds=300)
 SECOND, DAY = timedelta(seconds=1), timedelta(hours=24)
-_TARGET = re.compile(r"(oncall|responder)://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_TARGET = re.compile(f"oncall://{_NAME}|oncall://(?!active/){_NAME}/next|(responder|team)://{_NAME}")
 
 
 class Handover(StrEnum):
@@ -96,8 +97,8 @@ def check_targets(problems: Problems, path: str, targets: Sequence[str]) -> None
         if not _TARGET.fullmatch(target):
             problems.add(
                 f"{path}[{place}]",
-                f"{target[:80]!r} is not a target; want oncall://active, oncall://<schedule_id> "
-                "or responder://<responder_id>",
+                f"{target[:80]!r} is not a target; want oncall://active, oncall://<schedule_id>, "
+                "oncall://<schedule_id>/next, responder://<responder_id> or team://<team_id>",
             )
 
 

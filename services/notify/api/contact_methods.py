@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2
 from chassis import paging, validation, wire
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.errors import AlreadyExists, NotFound, Problems
+from chassis.errors import AlreadyExists, NotFound, Problems, Unimplemented
 from chassis.ids import generated_name
 from chassis.server import Context
 from services.notify import convert
@@ -28,6 +28,8 @@ from services.notify.storage import contact_methods
 from tocsin.notify.v1 import contact_method_pb2, contact_method_service_pb2, contact_method_service_pb2_grpc
 
 CHANGEABLE = ("address", "secret", "enabled", "min_severity", "delay")
+FIXED = ("responder_id", "channel")
+"""What an update may name as it is, so that what was read can be sent back."""
 LONGEST_REQUEST_ID = 128
 
 
@@ -85,14 +87,15 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
     async def UpdateContactMethod(
         self, request: contact_method_service_pb2.UpdateContactMethodRequest, _: Context
     ) -> contact_method_pb2.ContactMethod:
-        """The changed method; its secret is shown when a new one was generated, for an empty one in the mask."""
+        """The changed method, without its secret; an empty secret leaves the one that is there."""
         message, problems = request.contact_method, Problems()
-        named = wire.changed(request.update_mask, message, CHANGEABLE, problems)
-        generated = generated_secret() if "secret" in named and not message.secret else ""
+        named = wire.changed(request.update_mask, message, CHANGEABLE + FIXED, problems)
+        if not message.secret:
+            named.discard("secret")
         problems.check()
         async with self._db.begin() as conn:
             known = await contact_methods.get(conn, message.contact_method_id, lock=True)
-            method = _changed(_found(known, message.contact_method_id), message, named, generated, problems)
+            method = _changed(_found(known, message.contact_method_id), message, named, problems)
             self._check(method, problems)
             problems.check()
             values = asdict(method)
@@ -101,7 +104,7 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
                 method.contact_method_id,
                 {name: values[name] for name in (*CHANGEABLE, "disabled_reason")},
             )
-        return convert.contact_method(method, secret=generated)
+        return convert.contact_method(method)
 
     async def DeleteContactMethod(
         self, request: contact_method_service_pb2.DeleteContactMethodRequest, _: Context
@@ -116,44 +119,41 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
 
     def _new(self, request: contact_method_service_pb2.CreateContactMethodRequest) -> ContactMethod:
         message, problems = request.contact_method, Problems()
-        path = "contact_method"
         method = ContactMethod(
             contact_method_id=message.contact_method_id or generated_name("contact-method"),
             responder_id=message.responder_id,
-            channel=convert.channel(message.channel, f"{path}.channel", problems) or Channel.IN_APP,
+            channel=convert.channel(message.channel, "channel", problems) or Channel.IN_APP,
             address=message.address,
             secret=message.secret or generated_secret(),
             enabled=message.enabled if message.HasField("enabled") else True,
-            min_severity=convert.severity(message.min_severity, f"{path}.min_severity", problems)
-            or Severity.INFO,
+            min_severity=convert.severity(message.min_severity, "min_severity", problems) or Severity.INFO,
             delay=wire.length(message, "delay") or timedelta(),
             disabled_reason="",
             request_id=request.request_id or None,
             created_at=self._clock.now(),
         )
-        validation.name(problems, f"{path}.contact_method_id", method.contact_method_id)
-        validation.name(problems, f"{path}.responder_id", method.responder_id)
+        validation.name(problems, "contact_method_id", method.contact_method_id)
+        validation.name(problems, "responder_id", method.responder_id)
         validation.text(problems, "request_id", request.request_id, most=LONGEST_REQUEST_ID)
         if message.channel == contact_method_pb2.Channel.VALUE_UNSPECIFIED:
-            problems.add(f"{path}.channel", "is required; want WEBHOOK")
+            problems.add("channel", "is required; want WEBHOOK")
         else:
-            _check_channel(method.channel, f"{path}.channel", problems)
+            _check_channel(method.channel, "channel", problems)
         self._check(method, problems)
         problems.check()
         return method
 
     def _check(self, method: ContactMethod, problems: Problems) -> None:
         """What must hold of a method, new or changed."""
-        path = "contact_method"
         if not method.address:
-            problems.add(f"{path}.address", "is required; want an http or https URL")
+            problems.add("address", "is required; want an http or https URL")
         elif problem := url_problem(method.address):
-            problems.add(f"{path}.address", problem)
+            problems.add("address", problem)
         elif refusal := self._networks.literal_refusal(urlsplit(method.address).hostname or ""):
-            problems.add(f"{path}.address", f"is a {refusal} address, which this server does not send to")
+            problems.add("address", f"is a {refusal} address, which this server does not send to")
         if secret_key(method.secret) is None:
-            problems.add(f"{path}.secret", "is not a key; want 'whsec_' and base64 of 24 to 64 bytes")
-        validation.span(problems, f"{path}.delay", method.delay, least=timedelta(), most=LONGEST_DELAY)
+            problems.add("secret", "is not a key; want 'whsec_' and base64 of 24 to 64 bytes")
+        validation.span(problems, "delay", method.delay, least=timedelta(), most=LONGEST_DELAY)
 
 
 def _check_channel(channel: Channel, path: str, problems: Problems) -> None:
@@ -163,29 +163,35 @@ def _check_channel(channel: Channel, path: str, problems: Problems) -> None:
         case Channel.IN_APP:
             problems.add(path, "IN_APP needs no contact method: everyone has it")
         case Channel.EMAIL | Channel.CHAT:
-            problems.add(path, f"{channel} is not available yet")
+            raise Unimplemented(f"{channel} is not available yet; want WEBHOOK", reason="CHANNEL_UNAVAILABLE")
 
 
 def _changed(
     known: ContactMethod,
     message: contact_method_pb2.ContactMethod,
     named: set[str],
-    generated: str,
     problems: Problems,
 ) -> ContactMethod:
     """The method with the named fields of the message; enabling it forgets why it was disabled."""
-    severity = convert.severity(message.min_severity, "contact_method.min_severity", problems)
+    severity = convert.severity(message.min_severity, "min_severity", problems)
     enabled = message.enabled if message.HasField("enabled") else True
     values: dict[str, Any] = {
         "address": message.address,
-        "secret": message.secret or generated,
+        "secret": message.secret,
         "enabled": enabled,
         "min_severity": severity or Severity.INFO,
         "delay": wire.length(message, "delay") or timedelta(),
     }
     if "enabled" in named and enabled:
         known = replace(known, disabled_reason="")
-    return replace(known, **{name: values[name] for name in named})
+    channel = convert.channel(message.channel, "channel", problems) or known.channel
+    if "channel" in named and channel is not known.channel:
+        problems.add("channel", f"cannot be changed from {known.channel}; make another contact method")
+    if "responder_id" in named and message.responder_id not in ("", known.responder_id):
+        problems.add(
+            "responder_id", f"cannot be changed from {known.responder_id!r}; make another contact method"
+        )
+    return replace(known, **{name: values[name] for name in named.difference(FIXED)})
 
 
 def _found(method: ContactMethod | None, contact_method_id: str) -> ContactMethod:

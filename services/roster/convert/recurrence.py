@@ -14,6 +14,9 @@ from services.roster.domain.interval import Interval
 MOST_STEPS = 20_000
 """Occurrences that are looked at, of one event, before and in the window."""
 FREQUENCIES = {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
+LIMITS = {"BYMONTH": 12, "BYMONTHDAY": 31, "BYYEARDAY": 366, "BYWEEKNO": 53, "BYSETPOS": 366}
+YEARLY_ALONE = ("BYYEARDAY", "BYWEEKNO")
+LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 DAY = timedelta(days=1)
 
 
@@ -117,6 +120,8 @@ def _rule(rule: icalendar.vRecur, times: Times) -> Any:
     frequency = str(rule.get("FREQ", [""])[0]).upper()
     if frequency not in FREQUENCIES:
         raise Unreadable(f"it recurs {frequency or 'without FREQ'}; want {', '.join(sorted(FREQUENCIES))}")
+    if not _happens(rule, frequency):
+        raise Unreadable("its RRULE names days that never are")
     plain = icalendar.vRecur(rule)
     if "UNTIL" in plain:
         plain["UNTIL"] = [_until(value, times) for value in plain["UNTIL"]]
@@ -125,6 +130,20 @@ def _rule(rule: icalendar.vRecur, times: Times) -> Any:
         return rrulestr(text.decode(), dtstart=times.start)
     except (ValueError, TypeError) as error:
         raise Unreadable(f"its RRULE cannot be read: {error}") from None
+
+
+def _happens(rule: icalendar.vRecur, frequency: str) -> bool:
+    """Whether a rule's days exist: of a rule that never happens every day up to the year 9999 would be tried."""
+    parts = {name: [int(value) for value in rule.get(name, ())] for name in LIMITS}
+    if any(not 1 <= abs(value) <= LIMITS[name] for name, values in parts.items() for value in values):
+        return False
+    if frequency != "YEARLY" and any(parts[name] for name in YEARLY_ALONE):
+        return False
+    if frequency == "DAILY" and parts["BYSETPOS"]:
+        return False
+    shortest = min(map(abs, parts["BYMONTHDAY"]), default=1)
+    longest = max(LONGEST_MONTHS[month - 1] for month in map(abs, parts["BYMONTH"] or [1]))
+    return shortest <= longest
 
 
 def _until(value: date | datetime, times: Times) -> datetime:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -42,37 +42,30 @@ class Tally:
         for at, offset in offsets(zone, within):
             instant, ahead = at.timestamp(), offset.total_seconds()
             if self._from:
-                nights, weekends = self.at(instant)
+                _, nights, weekends = self.at(instant)
             self._from.append(instant)
             self._parts.append(
                 (ahead, nights - _nights(instant + ahead), weekends - _weekends(instant + ahead))
             )
 
-    def at(self, instant: float) -> tuple[float, float]:
-        """Seconds of night and of weekend from the window's start to a Unix time."""
+    def at(self, instant: float) -> tuple[float, float, float]:
+        """A Unix time, and the seconds of night and of weekend from the window's start to it."""
         ahead, nights, weekends = self._parts[bisect_right(self._from, instant) - 1]
         wall = instant + ahead
-        return nights + _nights(wall), weekends + _weekends(wall)
+        return instant, nights + _nights(wall), weekends + _weekends(wall)
 
 
 def loads(segments: Sequence[Segment], named: Iterable[str], zone: ZoneInfo, within: Interval) -> list[Load]:
     """What everybody bears who is named or on call in the window, by id."""
     tally = Tally(zone, within)
-    passed: dict[datetime, tuple[float, float, float]] = {}
-    borne: dict[str, tuple[float, float, float]] = defaultdict(lambda: (0.0, 0.0, 0.0))
+    ends = {at for segment in segments for at in (segment.starts_at, segment.ends_at)}
+    passed = {at: tally.at(at.timestamp()) for at in ends}
+    borne: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for segment in segments:
-        for at in (segment.starts_at, segment.ends_at):
-            if at not in passed:
-                instant = at.timestamp()
-                passed[at] = (instant, *tally.at(instant))
-        total, nights, weekends = borne[segment.responder_id]
-        from_total, from_nights, from_weekends = passed[segment.starts_at]
-        to_total, to_nights, to_weekends = passed[segment.ends_at]
-        borne[segment.responder_id] = (
-            total + (to_total - from_total),
-            nights + (to_nights - from_nights),
-            weekends + (to_weekends - from_weekends),
-        )
+        start, end, own = passed[segment.starts_at], passed[segment.ends_at], borne[segment.responder_id]
+        own[0] += end[0] - start[0]
+        own[1] += end[1] - start[1]
+        own[2] += end[2] - start[2]
     return [
         Load(person, *(timedelta(seconds=seconds) for seconds in borne[person]))
         for person in sorted({*named, *borne})
@@ -82,10 +75,10 @@ def loads(segments: Sequence[Segment], named: Iterable[str], zone: ZoneInfo, wit
 def _nights(wall: float) -> float:
     """Seconds of night on an even clock from the epoch's evening before to a wall time."""
     days, rest = divmod(wall + DAY - NIGHT_FROM, DAY)
-    return days * NIGHT + min(rest, NIGHT)
+    return days * NIGHT + (rest if rest < NIGHT else NIGHT)
 
 
 def _weekends(wall: float) -> float:
     """Seconds of weekend on an even clock from the epoch's first Monday to a wall time; negative before it."""
     weeks, rest = divmod(wall - MONDAY, WEEK)
-    return weeks * (WEEK - WORKDAYS) + max(rest - WORKDAYS, 0.0)
+    return weeks * (WEEK - WORKDAYS) + (rest - WORKDAYS if rest > WORKDAYS else 0.0)

@@ -5,6 +5,7 @@ zoneinfo reports neither gaps nor repeated hours; its two folds give the offsets
 
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.roster.domain.interval import Interval
@@ -53,21 +54,18 @@ class Clocks:
         place = bisect_right(self._from, wall) - 1
         return self._anchors[place] if place >= 0 else None
 
-    def _look(self, at: datetime, end: datetime) -> None:
-        """Takes the offset of every day; within a day of a change, or of what was not looked at, the zone is asked."""
-        there = at.astimezone(self.zone)
-        self._mark(there + DAY, _offset(there))
-        while at < end:
-            at += DAY
-            before, there = there, at.astimezone(self.zone)
-            if _offset(before) != _offset(there):
-                self._mark(before - DAY, None)
-                self._mark(there + DAY, _offset(there))
-        self._mark(there - DAY, None)
+    def _look(self, start: datetime, end: datetime) -> None:
+        """Within a day of a change, or of what was not looked at, the zone is asked."""
+        (_, offset), *changes = offsets(self.zone, Interval(start, end))
+        self._mark(_shown(start, offset) + DAY, offset)
+        for at, changed in changes:
+            self._mark(_shown(at, offset) - DAY, None)
+            self._mark(_shown(at, changed) + DAY, changed)
+            offset = changed
+        self._mark(_shown(end, offset) - DAY, None)
 
-    def _mark(self, there: datetime, offset: timedelta | None) -> None:
+    def _mark(self, wall: datetime, offset: timedelta | None) -> None:
         """From a wall time on, the offset is this one."""
-        wall = there.replace(tzinfo=None)
         while self._from and self._from[-1] >= wall:
             self._from.pop()
             self._anchors.pop()
@@ -100,22 +98,36 @@ def local(instant: datetime, zone: ZoneInfo) -> datetime:
 
 def offsets(zone: ZoneInfo, within: Interval) -> list[tuple[datetime, timedelta]]:
     """The zone's offsets in an interval, each from an instant on: the first from its start, to the second."""
-    at, offset = within.starts_at, _offset(within.starts_at.astimezone(zone))
-    found = [(at, offset)]
-    while at < within.ends_at:
-        following = min(at + DAY, within.ends_at)
+    years = range(within.starts_at.year, within.ends_at.year + 1)
+    changes = (change for year in years for change in _changes(zone, year))
+    return [
+        (within.starts_at, _offset(within.starts_at.astimezone(zone))),
+        *(change for change in changes if within.starts_at < change[0] < within.ends_at),
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[datetime, timedelta], ...]:
+    """The instants of a year, in UTC, at which a zone's offset changes, and to what; one a day at most."""
+    at, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    offset = _offset(at.astimezone(zone))
+    found = []
+    while at < end:
+        following = at + DAY
         changed = _offset(following.astimezone(zone))
         if changed != offset:
             found.append((_change(zone, at, following), changed))
         at, offset = following, changed
-    return found
+    return tuple(found)
+
+
+def _shown(at: datetime, offset: timedelta) -> datetime:
+    return (at + offset).replace(tzinfo=None)
 
 
 def _change(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:
     """The instant of the one change between two instants, found by halving down to a second."""
     before = _offset(early.astimezone(zone))
-    late -= timedelta(microseconds=late.microsecond)
-    early -= timedelta(microseconds=early.microsecond)
     while late - early > SECOND:
         middle = early + (late - early) // SECOND // 2 * SECOND
         if _offset(middle.astimezone(zone)) == before:

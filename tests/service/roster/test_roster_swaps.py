@@ -28,7 +28,12 @@ class People:
         self.start = (world.now - HOUR).replace(second=0, microsecond=0)
 
     async def ask(
-        self, *, of: str = "bob", start: datetime | None = None, back: datetime | None = None, request_id: str = ""
+        self,
+        *,
+        of: str = "bob",
+        start: datetime | None = None,
+        back: datetime | None = None,
+        request_id: str = "",
     ) -> swap_pb2.Swap:
         """Ada asks for twelve hours of her turn to be taken, in exchange for twelve hours or not."""
         start = start or self.start

@@ -106,14 +106,10 @@ class World:
         for replica in self._replicas:
             replica.clock.advance(timedelta(**by))
 
-    async def caller(
-        self, subject: str, scopes: Iterable[str] = ("roster:read", "roster:write")
-    ) -> Replica:
+    async def caller(self, subject: str, scopes: Iterable[str] = ("roster:read", "roster:write")) -> Replica:
         """The first replica as somebody else calls it."""
         token = mint(KEY, subject=subject, scopes=scopes)
-        caller = Replica(
-            self.roster.address, channel(self.roster.address, token=token), self.roster.clock
-        )
+        caller = Replica(self.roster.address, channel(self.roster.address, token=token), self.roster.clock)
         self._stack.push_async_callback(caller.channel.close)
         return caller
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import jwt
 import pytest
 
 from chassis import auth
@@ -46,6 +47,14 @@ def test_what_is_no_valid_token_is_unauthenticated(header: str) -> None:
     """Forged, expired, of another scheme, or nothing."""
     with pytest.raises(Unauthenticated):
         auth.Verifier(KEY).admit(header, "alerts:read")
+
+
+@pytest.mark.parametrize("scopes", [5, [{}], "admin"])
+def test_scopes_that_are_no_list_of_names_are_refused(scopes: object) -> None:
+    """Even when the signature is right."""
+    token = jwt.encode({"sub": "ada", "aud": auth.AUDIENCE, "scopes": scopes}, KEY, algorithm="HS256")
+    with pytest.raises(Unauthenticated):
+        auth.Verifier(KEY).principal(f"Bearer {token}")
 
 
 def test_a_remembered_token_still_expires() -> None:

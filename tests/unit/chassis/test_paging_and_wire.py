@@ -3,13 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import ids, paging, validation, wire
 from chassis.errors import Invalid, Problems
-from tocsin.escalation.v1 import alert_pb2, policy_pb2
+from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, policy_pb2
 from tocsin.roster.v1 import responder_pb2
 
 INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -28,6 +30,29 @@ def test_a_token_says_after_which_row(key: list[str]) -> None:
     assert rows == [1, 2]
     assert paging.after(token, 2) == key
     assert paging.page([1, 2], 2, key) == ([1, 2], "")
+
+
+def test_a_token_serves_the_list_and_the_filters_that_made_it() -> None:
+    """Another method, or another filter, refuses it; another page size does not (AIP-158)."""
+    asked = alert_service_pb2.ListAlertsRequest(source="db", page_size=2)
+    paging.enter("/List", asked)
+    _, token = paging.page([1, 2, 3], 2, ["k"])
+    paging.enter("/List", alert_service_pb2.ListAlertsRequest(source="db", page_size=5, page_token=token))
+    assert paging.after(token, 1) == ["k"]
+    for method, source in (("/Other", "db"), ("/List", "web")):
+        paging.enter(method, alert_service_pb2.ListAlertsRequest(source=source))
+        with pytest.raises(Invalid):
+            paging.after(token, 1)
+
+
+def test_times_that_no_calendar_has_are_named() -> None:
+    """Protobuf carries more than Python's datetime."""
+    for seconds, nanos in ((10**15, 0), (-(10**15), 0), (0, -5), (0, 10**9)):
+        with pytest.raises(Invalid) as refused:
+            wire.instant(alert_pb2.Alert(opened_at=Timestamp(seconds=seconds, nanos=nanos)), "opened_at")
+        assert refused.value.fields[0].path == "opened_at"
+    with pytest.raises(Invalid):
+        wire.length(policy_pb2.EscalationStep(ack_timeout=Duration(seconds=10**17)), "ack_timeout")
 
 
 @pytest.mark.parametrize("token", ["nonsense", "W10=", "eyJhIjogMX0=", "ÿ", "WyJhIiwgMV0="])
@@ -62,6 +87,7 @@ def test_a_patch_changes_the_fields_of_its_mask() -> None:
     problems = Problems()
     assert wire.changed(FieldMask(), person, allowed, problems) == {"display_name"}
     assert wire.changed(FieldMask(paths=["time_zone"]), person, allowed, problems) == {"time_zone"}
+    assert wire.changed(FieldMask(paths=["*"]), person, allowed, problems) == set(allowed)
     problems.check()
     wire.changed(FieldMask(paths=["created_at"]), person, allowed, problems)
     with pytest.raises(Invalid):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -101,6 +102,16 @@ async def test_a_bug_is_internal_and_tells_nothing() -> None:
             await get(server, "bug")
         assert bug.value.code is grpc.StatusCode.INTERNAL
         assert "secret" not in bug.value.message
+
+
+async def test_bytes_that_are_no_message_are_invalid() -> None:
+    """Not the decoder's words."""
+    async with serving(scripted()) as server, grpc.aio.insecure_channel(server.address) as peer:
+        call: Any = peer.unary_unary(GET)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(b"\xff\xff\xff", metadata=(("authorization", f"Bearer {READ}"),))
+        error = errors.from_rpc(refused.value)
+        assert (type(error), error.reason) == (errors.Invalid, "MALFORMED_MESSAGE")
 
 
 async def test_the_scope_of_the_proto_is_asked_for() -> None:

@@ -72,7 +72,14 @@ def test_limits(change: Callable[[EscalationPolicy], EscalationPolicy], paths: l
     [
         ("oncall://active", True),
         ("oncall://primary-2", True),
+        ("oncall://primary-2/next", True),
         ("responder://alice", True),
+        ("team://web", True),
+        ("oncall://active/next", False),
+        ("oncall://primary/previous", False),
+        ("responder://alice/next", False),
+        ("team://web/next", False),
+        ("team://", False),
         ("alice", False),
         ("responder://", False),
         ("responder://Alice", False),
@@ -84,7 +91,7 @@ def test_limits(change: Callable[[EscalationPolicy], EscalationPolicy], paths: l
     ],
 )
 def test_targets(target: str, good: bool) -> None:
-    """The three forms, and nothing else."""
+    """The five forms, and nothing else."""
     assert wrong(replace(GOOD, steps=(Step((ACTIVE, target)),))) == ([] if good else ["steps[0].targets[1]"])
 
 

@@ -4,7 +4,7 @@ A wall time counts as reached from the first moment at which the clocks show it 
 from the moment after which they never show an earlier one: so gaps and repeated hours need no rule of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,11 @@ def _in_force(plan: Plan, at: datetime, reached: datetime, left: datetime) -> di
         person = _on_layer(layer, reached, left, away)
         if person and not people:
             people = {person: layer.name}
-    active = [o for o in plan.overrides if o.starts_at <= at < o.ends_at]
+    return overridden(people, [o for o in plan.overrides if o.starts_at <= at < o.ends_at])
+
+
+def overridden(people: Mapping[str, str], active: Sequence[Override]) -> dict[str, str]:
+    """What overrides that are all in force make of people on call, each with what put them there."""
     found: dict[str, str] = {}
     for person, why in people.items():
         _enter(found, *_followed(person, why, 0, active))

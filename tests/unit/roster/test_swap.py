@@ -80,7 +80,7 @@ def cases() -> Iterator[tuple[str, str, By, str]]:
                 yield state, verb, by, follows if mark == "y" else mark
 
 
-@pytest.mark.parametrize(("state", "verb", "by", "expected"), cases())
+@pytest.mark.parametrize(("state", "verb", "by", "expected"), [*cases()])
 def test_every_verb_in_every_state_by_everybody(state: str, verb: str, by: By, expected: str) -> None:
     before = swap(State.ASKED, everybody=True) if state == "everybody" else swap(State(state))
     if expected in ("r", "d"):

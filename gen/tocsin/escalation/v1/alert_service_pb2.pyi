@@ -471,7 +471,7 @@ class SnoozeAlertRequest(_message.Message):
     """Kept in the timeline, at most 4,096 characters."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """How long: 1 minute to 30 days. Either this or `until`."""
+        """How long: 1 second to 30 days. Either this or `until`."""
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
@@ -511,7 +511,7 @@ class ReassignAlertRequest(_message.Message):
     note: _builtins.str
     """Kept in the timeline, at most 4,096 characters."""
     target: _builtins.str
-    """To whom: `responder://<id>` or `oncall://<schedule>`."""
+    """To whom: a target such as `responder://<id>`, `team://<id>` or `oncall://<schedule>`."""
     def __init__(
         self,
         *,

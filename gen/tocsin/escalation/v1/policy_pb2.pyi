@@ -130,7 +130,9 @@ class EscalationStep(_message.Message):
     ACK_TIMEOUT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who is told: `oncall://active`, `oncall://<schedule_id>`, `responder://<responder_id>`; 1 to 20."""
+        """Who is told: `oncall://active`, `oncall://<schedule_id>`, `oncall://<schedule_id>/next`,
+        `responder://<responder_id>`, `team://<team_id>`; 1 to 20.
+        """
 
     @_builtins.property
     def ack_timeout(self) -> _duration_pb2.Duration:

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 from google.protobuf import empty_pb2
 
@@ -15,11 +14,9 @@ from services.roster.api import references
 from services.roster.convert import events, previews, proposals
 from services.roster.convert import schedules as convert
 from services.roster.domain.coverage import Plan
-from services.roster.domain.interval import Interval
 from services.roster.domain.preview import compared, preview
 from services.roster.domain.schedule import DEFAULT
 from services.roster.domain.succession import succeed
-from services.roster.domain.time_off import leave
 from services.roster.memory import Memory
 from services.roster.storage import schedules, time_off
 from tocsin.roster.v1 import schedule_pb2, schedule_service_pb2, schedule_service_pb2_grpc
@@ -136,8 +133,11 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
         plan = self._plan(request.schedule_id)
         proposed = proposals.read(request, plan, self._memory.roster.responders, now, problems)
         problems.check()
-        away = leave(plan.time_off, Interval(now, now + timedelta.resolution))
-        proposed = replace(proposed, schedule=succeed(plan.schedule, proposed.schedule, now, away))
+        async with self._db.connect() as conn:
+            away = await time_off.away(conn, now)
+            proposed = replace(proposed, schedule=succeed(plan.schedule, proposed.schedule, now, away))
+            entries = await time_off.of_people(conn, proposed.people)
+        proposed = replace(proposed, time_off=[entry for of in entries.values() for entry in of])
         shown, changes = await asyncio.to_thread(compared, plan, proposed, window)
         return previews.compared_to_wire(shown, changes, proposals.unsaved(plan, proposed))
 

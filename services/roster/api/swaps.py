@@ -126,14 +126,13 @@ class SwapApi(swap_service_pb2_grpc.SwapServiceServicer):
 
 async def _carry_out(conn: AsyncConnection, before: Swap, after: Swap, now: datetime) -> list[Event]:
     """Makes the overrides of an agreement, or takes them back; the events that tell of it."""
-    made, gone = rules.agreed(after), rules.agreed(before)
-    told = []
+    made = rules.agreed(after)
     for override in made:
         await overrides.add(conn, override, "")
-        told.append(_changed(override, "created", now))
-    for override in gone:
-        if await overrides.remove(conn, override.override_id):  # somebody may have deleted it
-            told.append(_changed(override, "deleted", now))
+    # Somebody may have deleted one meanwhile.
+    gone = [one for one in rules.agreed(before) if await overrides.remove(conn, one.override_id)]
+    told = [_changed(override, "created", now) for override in made]
+    told += [_changed(override, "deleted", now) for override in gone]
     if told:
         await schedules.touch(conn, after.schedule_id, now)
     return told

@@ -74,7 +74,7 @@ def _place(before: Layer, after: Layer, turn: int) -> int:
 
 def _place_before_next(before: Layer, after: Layer, turn: int) -> int:
     """The place before the first of those who would have followed and are still in the layer; else the last."""
-    for following in range(turn + 1, turn + len(before.responder_ids)):
+    for following in range(turn + 1, turn + len(before.responder_ids) + 1):
         if before.person(following) in after.responder_ids:
             return (_place(before, after, following) - 1) % len(after.responder_ids)
     return len(after.responder_ids) - 1

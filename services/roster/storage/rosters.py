@@ -53,7 +53,7 @@ class Reader:
         }
         changed = await plans(conn, [name for name, timeline in timelines.items() if timeline is None])
         timelines |= {plan.schedule.schedule_id: Timeline(plan) for plan in changed}
-        members = {name: members for name, members in await conn.execute(select(*MEMBERS))}
+        members = {row.team_id: row.responder_ids for row in await conn.execute(select(*MEMBERS))}
         self._last = Roster(people, {name: of for name, of in timelines.items() if of}, members)
         return self._last
 

@@ -177,3 +177,24 @@ async def test_leave_and_shifts_made_at_the_same_time_find_each_other(world: Wor
         )
     )
     assert [segment.on_leave for segment in shown.segments] == [True]
+
+
+async def test_a_proposal_knows_the_leave_of_those_it_names(world: World) -> None:
+    await world.people("ada", "bob")
+    made = await world.schedule("web", rotating("ada"))
+    await world.leave("bob", START + 24 * HOUR, START + 30 * HOUR)
+    made.layers[0].responder_ids.append("bob")
+    made.layers[0].rotation.start = "2026-03-01T09:00"
+    made.layers[0].name = "another"
+    shown = await world.roster.schedules.PreviewScheduleChange(
+        schedule_service_pb2.PreviewScheduleChangeRequest(
+            schedule_id="web",
+            schedule=made,
+            start=timestamp(START),
+            end=timestamp(START + 48 * HOUR),
+        )
+    )
+    zero = int(START.timestamp())
+    assert [
+        (segment.responder_id, (segment.starts_at.seconds - zero) // 3600) for segment in shown.segments
+    ] == [("ada", 0), ("bob", 30)]

@@ -285,6 +285,6 @@ class RosterMachine(RuleBasedStateMachine):
 
 
 def test_any_order_of_changes() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         RosterMachine, settings=settings(max_examples=50, stateful_step_count=20, deadline=None)
     )

@@ -57,6 +57,12 @@ def test_edits_add_up() -> None:
     assert who(succeed(again, schedule("cd"), now + DAY), 4, 4)[1:] == "cdc"
 
 
+def test_an_edit_while_somebody_who_has_left_keeps_the_turn() -> None:
+    now = NOON + 4.5 * DAY
+    alone = succeed(schedule("c"), schedule("d"), now)
+    assert who(succeed(alone, schedule("ad"), now), 4, 4) == "cdad"
+
+
 def test_another_rotation_and_one_that_has_not_begun_are_counted_from_their_start() -> None:
     weekly = replace(DAILY, unit=Unit.WEEKLY)
     assert succeed(schedule("abc"), schedule("ab", weekly), NOON + DAY) == schedule("ab", weekly)

@@ -1,6 +1,7 @@
 """A service as a process: opened in order, served until told to stop, drained, closed in reverse."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -73,6 +74,8 @@ def run(
     name: str, settings: type[Config], build: Callable[[Config], AbstractAsyncContextManager[Running]]
 ) -> None:
     """Runs a service until SIGINT or SIGTERM; exit status 1 when one of its loops ended by itself."""
+    gc.enable()  # chassis.boot.lean keeps it quiet while importing
+    gc.freeze()
     config = settings()
     telemetry.configure_logs(name, level=config.log_level, form=config.log_format)
     telemetry.serve_metrics(config.metrics_listen)

@@ -1,5 +1,6 @@
 """The services' schemas: one role, one schema and one history of migrations for each."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,19 @@ def create_database(admin_url: str, name: str) -> None:
     with psycopg.connect(admin_url, autocommit=True) as conn:
         if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
             conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def fingerprint() -> str:
+    """Tells whether migrating would do anything: a digest of all migrations and of what makes the roles."""
+    digest = hashlib.sha256()
+    machinery = find_spec("chassis.migrate")
+    files = [Path(machinery.origin)] if machinery and machinery.origin else []
+    for context in CONTEXTS:
+        if location := script_location(context):
+            files += sorted(location.glob("**/*.py"))
+    for file in files:
+        digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def migrate(admin_url: str, passwords: Mapping[str, str]) -> Iterator[str]:

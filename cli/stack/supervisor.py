@@ -24,6 +24,8 @@ PATIENCE = timedelta(minutes=3)
 NATS_LOOK = 2.0
 """Seconds between two looks at whether NATS is frozen."""
 STATE = "stack.json"
+MIGRATED = "migrated"
+"""Holds the fingerprint of the migrations that the data has seen, so that a warm start need not look."""
 
 
 class Supervisor:
@@ -100,15 +102,28 @@ class Supervisor:
         """Each service starts as soon as its own schema is there; the gateway needs none."""
         for name in ("postgres", "nats", GATEWAY):
             tasks.create_task(self._keepers[name].run())
-        tasks.create_task(asyncio.to_thread(importlib.import_module, "chassis.migrate"))  # while initdb works
+        marker = self.layout.data_dir / "postgres" / MIGRATED  # gone with the data
+        known = marker.read_text() if marker.exists() else ""
+        current = schemas.fingerprint()
+        if known == current:
+            await self._keepers["postgres"].answers.wait()
+            for context in schemas.CONTEXTS:
+                tasks.create_task(self._keepers[context].run())
+        else:
+            await self._migrate(tasks)
+            marker.write_text(current)
+        for keeper in self._keepers.values():
+            await keeper.answers.wait()
+
+    async def _migrate(self, tasks: asyncio.TaskGroup) -> None:
+        loading = asyncio.to_thread(importlib.import_module, "chassis.migrate")  # while initdb works
+        tasks.create_task(loading)
         for name in ("postgres", "nats"):
             await self._keepers[name].answers.wait()
         await asyncio.to_thread(schemas.create_database, self._postgres.url(), DATABASE)
         steps = schemas.migrate(self._postgres.url(DATABASE), self.credentials.roles)
         while context := await asyncio.to_thread(next, steps, None):
             tasks.create_task(self._keepers[context].run())
-        for keeper in self._keepers.values():
-            await keeper.answers.wait()
 
     async def _heal_nats(self) -> None:
         """Restarts NATS when it has stopped storing since a disk was full, and there is room again."""

@@ -1,4 +1,9 @@
-"""Runs notify: `python -m services.notify`."""
+"""The notify service as a process: `python -m services.notify`."""
+# ruff: noqa: E402  # what follows the first call is what it makes faster
+
+from chassis.boot import lean
+
+lean("rich")
 
 from chassis.process import run
 from services.notify.main import Config, build

@@ -3,30 +3,20 @@
 import asyncio
 import json
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import uvloop
 
-from chassis.auth import mint
 from chassis.ids import uuid7
-from cli.stack import schemas
-from cli.stack.ports import Ports
 from services.escalation.storage import alerts as storage
 from tests.bench import load
-from tests.bench.process import service
-from tests.fixtures.nats import start_nats
-from tests.fixtures.postgres import PASSWORDS, start_postgres
+from tests.bench.process import alone
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2
 
-KEY = "bench" * 8
 ROUNDS = 5
 CALLS = {64: 12_000, 16: 6_000}
 BATCHES, BATCH = 150, 100
@@ -38,35 +28,6 @@ REQUEST = alert_service_pb2.TriggerAlertRequest(
     source="bench",
     labels={"team": "db", "host": "db-1", "env": "prod"},
 )
-
-
-@contextmanager
-def stage() -> Iterator[tuple[str, str, str]]:
-    """One escalation process that takes triggers and relays their events: its address, a token, its database.
-
-    Auth, validation, metrics and the relay are on; the engine is another replica's business here.
-    """
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
-        postgres, nats = start_postgres(Path(directory), fsync=True), start_nats(Path(directory))
-        try:
-            list(schemas.migrate(postgres.url(), PASSWORDS))
-            url = schemas.role_url(postgres.url(), "escalation", PASSWORDS["escalation"])
-            address = f"127.0.0.1:{Ports().take()}"
-            environment = {
-                "TOCSIN_LISTEN": address,
-                "TOCSIN_DATABASE_URL": url,
-                "TOCSIN_NATS_URL": nats.url("escalation"),
-                "TOCSIN_TOKEN_KEY": KEY,
-                "TOCSIN_ROSTER_ADDRESS": "127.0.0.1:1",
-                "TOCSIN_NOTIFY_ADDRESS": "127.0.0.1:1",
-                "TOCSIN_ENGINE": "false",
-                "TOCSIN_LOG_LEVEL": "warning",
-            }
-            with service("escalation", environment, address):
-                yield address, mint(KEY, subject="bench", scopes=["admin"]), url
-        finally:
-            postgres.stop()
-            nats.stop()
 
 
 def drained(url: str) -> None:
@@ -167,7 +128,7 @@ def _parameter() -> str:
 def main() -> None:
     """All figures of ingest."""
     print(f"load by {load.CLIENT}")
-    with stage() as (address, token, url):
+    with alone("escalation") as (address, token, url):
         for in_flight in CALLS:
             unary(address, token, url, in_flight)
         lone(address, token, url)

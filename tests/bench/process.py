@@ -3,15 +3,22 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from chassis.auth import mint
+from cli.stack import schemas
+from cli.stack.ports import Ports
 from cli.stack.services import grpc_healthy
+from tests.fixtures.nats import start_nats
+from tests.fixtures.postgres import PASSWORDS, start_postgres
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
+KEY = "bench" * 8
 
 
 @contextmanager
@@ -30,3 +37,32 @@ def service(name: str, environment: Mapping[str, str], address: str) -> Iterator
     finally:
         process.terminate()
         process.wait(15)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[tuple[str, str, str]]:
+    """One service without peers on a Postgres and a NATS of its own: its address, a token, its database.
+
+    Auth, validation, metrics and the relay are on; escalation's engine is another replica's business here.
+    """
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as directory:
+        postgres, nats = start_postgres(Path(directory), fsync=True), start_nats(Path(directory))
+        try:
+            list(schemas.migrate(postgres.url(), PASSWORDS))
+            url = schemas.role_url(postgres.url(), name, PASSWORDS[name])
+            address = f"127.0.0.1:{Ports().take()}"
+            environment = {
+                "TOCSIN_LISTEN": address,
+                "TOCSIN_DATABASE_URL": url,
+                "TOCSIN_NATS_URL": nats.url(name),
+                "TOCSIN_TOKEN_KEY": KEY,
+                "TOCSIN_ROSTER_ADDRESS": "127.0.0.1:1",
+                "TOCSIN_NOTIFY_ADDRESS": "127.0.0.1:1",
+                "TOCSIN_ENGINE": "false",
+                "TOCSIN_LOG_LEVEL": "warning",
+            }
+            with service(name, environment, address):
+                yield address, mint(KEY, subject="bench", scopes=["admin"]), url
+        finally:
+            postgres.stop()
+            nats.stop()

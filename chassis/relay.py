@@ -21,7 +21,7 @@ from chassis.loop import DueLoop
 
 TOUCH = timedelta(milliseconds=500)
 """The longest that a leader leaves its session alone; after four times as long Postgres ends it, and its lock."""
-GATHER, TURN, INSPECT = 0.02, 1.0, 5.0
+GATHER, TURN, INSPECT = 0.004, 1.0, 5.0
 """Seconds: between two turns of a busy leader, of one turn, and between two looks at the broker's stream."""
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])

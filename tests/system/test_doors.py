@@ -29,6 +29,7 @@ EVENTS: dict[str, Any] = {
     "alert.repeated": events_pb2.AlertRepeatedEvent,
     "alert.escalated": events_pb2.AlertEscalatedEvent,
     "alert.acknowledged": events_pb2.AlertAcknowledgedEvent,
+    "alert.escalation_exhausted": events_pb2.AlertEscalationExhaustedEvent,
     "alert.closed": events_pb2.AlertClosedEvent,
 }
 

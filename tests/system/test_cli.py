@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,8 +209,8 @@ async def test_tail_shows_what_was_and_what_comes(world: World, tocsin: Shell) -
                     seen.append(event)
                     if event["type"] == "alert.escalated":
                         await world.ok("POST", f"/alerts/{alert_id}:close", {})
-        process.send_signal(2)
-        assert await process.wait() == 0
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
     finally:
         if process.returncode is None:
             process.kill()

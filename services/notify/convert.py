@@ -1,8 +1,8 @@
 """Protobuf and JSON to the domain of notify and back, nowhere else."""
 
-import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -16,9 +16,10 @@ from chassis import telemetry, validation, wire
 from chassis.errors import Problems
 from chassis.outbox import Event
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
-from services.notify.domain.delivery import Claimed
+from services.notify.domain.delivery import Claimed, Message
 from services.notify.domain.inbox import Item
 from services.notify.domain.page import Page
+from services.notify.domain.quiet_hours import MOST_QUIET_HOURS, QuietHours
 from services.notify.domain.route import Receipt, RouteLog, Status
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.escalation.v1 import events_pb2 as alert_events
@@ -27,6 +28,9 @@ from tocsin.notify.v1 import contact_method_pb2, events_pb2, inbox_service_pb2, 
 Kind = TypeVar("Kind", bound=StrEnum)
 
 MOST_RECIPIENTS = 1_000
+_WEEKDAYS = contact_method_pb2.QuietHours.Weekday
+_DAYS = _WEEKDAYS.keys()[1:]
+_TIME = re.compile(r"[0-2]\d:[0-5]\d", re.ASCII)
 _CHANNELS = contact_method_pb2.Channel.Value
 _STATUSES = route_pb2.RouteLog.Status
 _SEVERITIES = alert_pb2.Severity.Value
@@ -69,6 +73,54 @@ def contact_method(method: ContactMethod, *, secret: str = "") -> contact_method
         delay=wire.duration(method.delay),
         disabled_reason=method.disabled_reason,
         created_at=wire.timestamp(method.created_at),
+        order=method.order,
+        quiet_hours=[_quiet_hours(hours) for hours in method.quiet_hours],
+        notify_on_resolve=method.notify_on_resolve,
+        verified=method.verified,
+    )
+
+
+def quiet_hours(
+    messages: Sequence[contact_method_pb2.QuietHours], problems: Problems
+) -> tuple[QuietHours, ...]:
+    """The quiet hours of messages; what is wrong with them is noted."""
+    validation.count(problems, "quiet_hours", messages, most=MOST_QUIET_HOURS)
+    return tuple(
+        _hours(message, f"quiet_hours[{place}]", problems)
+        for place, message in enumerate(messages[:MOST_QUIET_HOURS])
+    )
+
+
+def _hours(message: contact_method_pb2.QuietHours, path: str, problems: Problems) -> QuietHours:
+    zone = message.time_zone or "UTC"
+    validation.zone(problems, f"{path}.time_zone", zone)
+    for place, day in enumerate(message.weekdays):
+        if day not in range(1, 8):
+            problems.add(f"{path}.weekdays[{place}]", "is not a weekday; want MON to SUN")
+    return QuietHours(
+        start=_time(message.start_time, f"{path}.start_time", problems),
+        end=_time(message.end_time, f"{path}.end_time", problems),
+        time_zone=zone,
+        weekdays=frozenset(day - 1 for day in message.weekdays),
+    )
+
+
+def _time(text: str, path: str, problems: Problems) -> time:
+    try:
+        if _TIME.fullmatch(text):
+            return time.fromisoformat(text)
+    except ValueError:
+        pass
+    problems.add(path, f"{text[:64]!r} is not a time of day; want one like '22:00'")
+    return time()
+
+
+def _quiet_hours(hours: QuietHours) -> contact_method_pb2.QuietHours:
+    return contact_method_pb2.QuietHours(
+        start_time=hours.start.isoformat("minutes"),
+        end_time=hours.end.isoformat("minutes"),
+        time_zone=hours.time_zone,
+        weekdays=[_WEEKDAYS.Value(_DAYS[day]) for day in sorted(hours.weekdays)],
     )
 
 
@@ -156,8 +208,8 @@ def settled(type_: str, data: bytes) -> tuple[UUID, int]:
     return UUID(found.alert.alert_id), found.alert.version
 
 
-def webhook_body(claimed: Claimed, receipt_url: str) -> bytes:
-    """What a webhook carries (CONTRACT §6): JSON in UTF-8; `timestamp` is when the page was accepted."""
+def message(claimed: Claimed, receipt_url: str) -> Message:
+    """What is sent of a claimed page; its moment is that of acceptance."""
     route = claimed.route
     data = {
         "alert": _alert_fields(claimed.alert),
@@ -167,9 +219,15 @@ def webhook_body(claimed: Claimed, receipt_url: str) -> bytes:
         "route_log_id": str(route.route_log_id),
         "receipt_url": receipt_url,
     }
-    accepted_at = claimed.accepted_at.isoformat().replace("+00:00", "Z")
-    body = {"type": "alert.escalated", "timestamp": accepted_at, "data": data}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return Message(
+        message_id=route.route_log_id,
+        address=route.address,
+        type="alert.escalated",
+        at=claimed.accepted_at,
+        data=data,
+        thread=str(route.alert_id),
+        secrets=(claimed.secret,),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.outbox import outbox_table
 from services.notify.domain.contact_method import Channel, Severity
@@ -44,6 +45,10 @@ contact_methods = Table(
     Column("disabled_reason", Text, nullable=False),
     Column("request_id", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("order", Integer, nullable=False),
+    Column("quiet_hours", JSONB, nullable=False),
+    Column("notify_on_resolve", Boolean, nullable=False),
+    Column("verified_at", DateTime(timezone=True)),
 )
 
 alerts = Table(

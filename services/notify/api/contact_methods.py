@@ -1,6 +1,6 @@
 """ContactMethodService: how people want to be reached."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from chassis.ids import generated_name
 from chassis.server import Context
 from services.notify import convert
 from services.notify.domain.contact_method import (
+    LAST_PLACE,
     LONGEST_DELAY,
     Channel,
     ContactMethod,
@@ -24,10 +25,13 @@ from services.notify.domain.contact_method import (
     url_problem,
 )
 from services.notify.domain.networks import Networks
+from services.notify.domain.quiet_hours import never_end
 from services.notify.storage import contact_methods
 from tocsin.notify.v1 import contact_method_pb2, contact_method_service_pb2, contact_method_service_pb2_grpc
 
-CHANGEABLE = ("address", "secret", "enabled", "min_severity", "delay")
+CHANGEABLE = (
+    "address", "secret", "enabled", "min_severity", "delay", "order", "quiet_hours", "notify_on_resolve",
+)  # fmt: skip
 FIXED = ("responder_id", "channel")
 """What an update may name as it is, so that what was read can be sent back."""
 LONGEST_REQUEST_ID = 128
@@ -98,12 +102,7 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
             method = _changed(_found(known, message.contact_method_id), message, named, problems)
             self._check(method, problems)
             problems.check()
-            values = asdict(method)
-            await contact_methods.change(
-                conn,
-                method.contact_method_id,
-                {name: values[name] for name in (*CHANGEABLE, "disabled_reason")},
-            )
+            await contact_methods.change(conn, method, (*CHANGEABLE, "disabled_reason"))
         return convert.contact_method(method)
 
     async def DeleteContactMethod(
@@ -131,6 +130,9 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
             disabled_reason="",
             request_id=request.request_id or None,
             created_at=self._clock.now(),
+            order=message.order,
+            quiet_hours=convert.quiet_hours(message.quiet_hours, problems),
+            notify_on_resolve=message.notify_on_resolve,
         )
         validation.name(problems, "contact_method_id", method.contact_method_id)
         validation.name(problems, "responder_id", method.responder_id)
@@ -154,6 +156,9 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
         if secret_key(method.secret) is None:
             problems.add("secret", "is not a key; want 'whsec_' and base64 of 24 to 64 bytes")
         validation.span(problems, "delay", method.delay, least=timedelta(), most=LONGEST_DELAY)
+        validation.number(problems, "order", method.order, least=0, most=LAST_PLACE)
+        if not problems.found and never_end(method.quiet_hours, self._clock.now()):
+            problems.add("quiet_hours", "never end; want to leave some time to be told")
 
 
 def _check_channel(channel: Channel, path: str, problems: Problems) -> None:
@@ -181,6 +186,9 @@ def _changed(
         "enabled": enabled,
         "min_severity": severity or Severity.INFO,
         "delay": wire.length(message, "delay") or timedelta(),
+        "order": message.order,
+        "quiet_hours": convert.quiet_hours(message.quiet_hours, problems),
+        "notify_on_resolve": message.notify_on_resolve,
     }
     if "enabled" in named and enabled:
         known = replace(known, disabled_reason="")

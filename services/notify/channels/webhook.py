@@ -4,9 +4,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -92,12 +93,13 @@ class Webhooks:
 
     async def send(self, message: Message) -> Answer:
         """One attempt, over within the deadline of 10 s; never raises but when cancelled."""
-        key = secret_key(message.secret)
-        if key is None:
+        keys = [key for secret in message.secrets if (key := secret_key(secret)) is not None]
+        if not keys:
             return Rejected("the contact method has no secret to sign with")
+        body = payload(message)
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._post(message, signed(message, key, self._now()))
+                return await self._post(message.address, body, signed(message, body, keys, self._now()))
         except TimeoutError:
             return Retry(f"no answer within {self._deadline:g} s", silent=True)
         except aiohttp.InvalidURL:
@@ -111,11 +113,9 @@ class Webhooks:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Retry(f"{type(error).__name__}: {error}"[:LONGEST_EXCERPT], silent=True)
 
-    async def _post(self, message: Message, headers: dict[str, str]) -> Answer:
+    async def _post(self, address: str, body: bytes, headers: dict[str, str]) -> Answer:
         assert self._session is not None, "open first"
-        async with self._session.post(
-            message.address, data=message.body, headers=headers, allow_redirects=False
-        ) as response:
+        async with self._session.post(address, data=body, headers=headers, allow_redirects=False) as response:
             if 200 <= response.status < 300:
                 return Sent()
             reason = f"HTTP {response.status}"
@@ -169,15 +169,25 @@ class _Resolver(AbstractResolver):
         """Nothing is kept."""
 
 
-def signed(message: Message, key: bytes, now: datetime) -> dict[str, str]:
-    """The headers of Standard Webhooks: the id is the same on every attempt, the timestamp is the attempt's."""
+def payload(message: Message) -> bytes:
+    """The body of a webhook: JSON in UTF-8."""
+    at = message.at.isoformat().replace("+00:00", "Z")
+    body = {"type": message.type, "timestamp": at, "data": message.data}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def signed(message: Message, body: bytes, keys: Sequence[bytes], now: datetime) -> dict[str, str]:
+    """The headers of Standard Webhooks: the id is the same on every attempt, the timestamp is the attempt's.
+
+    While a key is being replaced there is a signature by each.
+    """
     seconds = int(now.timestamp())
-    content = f"{message.message_id}.{seconds}.".encode() + message.body
-    mac = base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
+    content = f"{message.message_id}.{seconds}.".encode() + body
+    macs = (base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in keys)
     return {
         "webhook-id": str(message.message_id),
         "webhook-timestamp": str(seconds),
-        "webhook-signature": f"v1,{mac}",
+        "webhook-signature": " ".join(f"v1,{mac}" for mac in macs),
     }
 
 

@@ -3,9 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -19,7 +18,7 @@ from services.notify.deliverer.allowance import FIRST, Allowances
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
-from services.notify.domain.delivery import Answer, Claimed, Message, Rejected, Retry, Sent
+from services.notify.domain.delivery import Answer, Claimed, Rejected, Retry, Sender, Sent
 from services.notify.domain.link import Links
 from services.notify.domain.route import GIVE_UP_AFTER
 from services.notify.storage import routes
@@ -42,13 +41,6 @@ _waits = Histogram(
     ["channel"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300),
 )
-
-
-class Sender(Protocol):
-    """A way out."""
-
-    def send(self, message: Message) -> Awaitable[Answer]:
-        """One attempt; never raises."""
 
 
 class Deliverer:
@@ -146,8 +138,7 @@ class Deliverer:
         if route.attempts == 1 and route.expires_at is not None:
             waited = now - (route.expires_at - GIVE_UP_AFTER)
             _waits.labels(route.channel).observe(waited.total_seconds())
-        body = convert.webhook_body(claimed, self._links.url(route.route_log_id, now))
-        answer = await channel.send(Message(route.route_log_id, route.address, claimed.secret, body))
+        answer = await channel.send(convert.message(claimed, self._links.url(route.route_log_id, now)))
         crashpoint("deliver.after_send")
         return answer
 

@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from services.notify.domain.quiet_hours import QuietHours, over
+
 LONGEST_ADDRESS = 2_048
 LONGEST_DELAY = timedelta(hours=24)
+LAST_PLACE = 1_000
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix that Standard Webhooks gives to keys
 SECRET_BYTES = range(24, 65)
 GENERATED_BYTES = 32
@@ -41,7 +44,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContactMethod:
-    """One way to reach one responder; `disabled_reason` says why it was disabled by itself."""
+    """One way to reach one responder.
+
+    `disabled_reason` says why it was disabled by itself, `order` is its place among the person's methods, and
+    `verified_at` when the person confirmed the address, for the channels that ask for it.
+    """
 
     contact_method_id: str
     responder_id: str
@@ -54,10 +61,29 @@ class ContactMethod:
     disabled_reason: str
     request_id: str | None
     created_at: datetime
+    order: int = 0
+    quiet_hours: tuple[QuietHours, ...] = ()
+    notify_on_resolve: bool = False
+    verified_at: datetime | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether it counts: only a webhook does without having been confirmed."""
+        return self.channel is Channel.WEBHOOK or self.verified_at is not None
+
+    @property
+    def place(self) -> tuple[int, timedelta, str]:
+        """What the methods of a person are ordered by."""
+        return self.order, self.delay, self.contact_method_id
+
+    def due(self, severity: Severity, now: datetime) -> datetime:
+        """When a page of now is sent by it: after its delay and its quiet hours, which CRITICAL ignores."""
+        due = now + self.delay
+        return due if severity is Severity.CRITICAL else over(self.quiet_hours, due)
 
     def used_for(self, severity: Severity) -> bool:
         """Whether alerts of this severity are sent by it."""
-        return self.enabled and severity.reaches(self.min_severity)
+        return self.enabled and self.verified and severity.reaches(self.min_severity)
 
 
 def generated_secret() -> str:

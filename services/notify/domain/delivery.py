@@ -1,8 +1,9 @@
 """What a channel answers to an attempt, and what follows from it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 from services.notify.domain.contact_method import Channel
@@ -16,12 +17,21 @@ LONGEST_ERROR = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel sends; `message_id` is the route log's id, the same on every attempt."""
+    """What a channel sends, in words that all channels share; each gives it a form of its own.
+
+    `message_id` is the route log's id, the same on every attempt, and `thread` what messages about the same thing
+    have in common: the alert's id. `address` and `secrets`, newest first, are in the clear, so a message is never
+    logged. `type` says what happened, such as `alert.escalated`, at the moment `at`, and `data` the rest, as JSON has
+    it: `alert`, `reason`, `level`, `responder_id`, `route_log_id`, `receipt_url`.
+    """
 
     message_id: UUID
     address: str
-    secret: str
-    body: bytes
+    type: str
+    at: datetime
+    data: Mapping[str, Any]
+    thread: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,13 @@ class Rejected:
 
 
 Answer = Sent | Retry | Rejected
+
+
+class Sender(Protocol):
+    """A way out: what each file of `channels` has."""
+
+    def send(self, message: Message) -> Awaitable[Answer]:
+        """One attempt, over within 10 s; never raises but when cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,13 @@ class Page:
 def planned(page: Page, methods: Iterable[ContactMethod], now: datetime) -> list[RouteLog]:
     """The route logs of a page: the inbox for everyone, sent at once, then each method used for the severity.
 
-    `methods` are those of the recipients; others are left out. A method is due when its delay has passed.
+    `methods` are those of the recipients; others are left out. A method is due when its delay has passed and its quiet
+    hours are over.
     """
     recipients = set(page.recipients)
     routes = [_in_app(page, responder, now) for responder in dict.fromkeys(page.recipients)]
-    used = (m for m in methods if m.responder_id in recipients and m.used_for(page.severity))
-    return routes + [_by(method, page, now) for method in used]
+    used = [m for m in methods if m.responder_id in recipients and m.used_for(page.severity)]
+    return routes + [_by(method, page, now) for method in sorted(used, key=lambda m: m.place)]
 
 
 def responders(pages: Iterable[Page]) -> list[str]:
@@ -63,7 +64,7 @@ def _in_app(page: Page, responder_id: str, now: datetime) -> RouteLog:
 
 
 def _by(method: ContactMethod, page: Page, now: datetime) -> RouteLog:
-    due = now + method.delay
+    due = method.due(page.severity, now)
     return RouteLog(
         route_log_id=uuid7(),
         execution_id=page.execution_id,

@@ -1,7 +1,8 @@
 """Contact methods: what people configure, and what a page looks up."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import time
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection as RawConnection
@@ -11,16 +12,19 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
+from services.notify.domain.quiet_hours import QuietHours
 from services.notify.domain.route import Status
 from services.notify.tables import contact_methods, route_logs
 
 _OF_RESPONDERS: LiteralString = """
-select * from contact_methods where responder_id = any (%b::text[]) and enabled order by contact_method_id"""
+select contact_method_id, responder_id, channel, address, secret, enabled, min_severity, delay, disabled_reason,
+    request_id, created_at, "order", quiet_hours, notify_on_resolve, verified_at
+from contact_methods where responder_id = any (%b::text[]) and enabled order by contact_method_id"""
 
 
 async def create(conn: AsyncConnection, method: ContactMethod) -> bool:
     """Whether the method was created; False when its id or request id is taken."""
-    statement = upsert(contact_methods).values(asdict(method)).on_conflict_do_nothing()
+    statement = upsert(contact_methods).values(columns(method)).on_conflict_do_nothing()
     made = await conn.execute(statement.returning(contact_methods.c.contact_method_id))
     return made.scalar() is not None
 
@@ -29,14 +33,14 @@ async def get(conn: AsyncConnection, contact_method_id: str, *, lock: bool = Fal
     """The method with this id; locked against other changes when asked to."""
     query = select(contact_methods).where(contact_methods.c.contact_method_id == contact_method_id)
     row = (await conn.execute(query.with_for_update() if lock else query)).one_or_none()
-    return None if row is None else ContactMethod(**row._asdict())
+    return None if row is None else _method(row._asdict())
 
 
 async def requested(conn: AsyncConnection, request_id: str) -> ContactMethod | None:
     """The method that an earlier call with this request id created."""
     query = select(contact_methods).where(contact_methods.c.request_id == request_id)
     row = (await conn.execute(query)).one_or_none()
-    return None if row is None else ContactMethod(**row._asdict())
+    return None if row is None else _method(row._asdict())
 
 
 async def find(
@@ -50,7 +54,7 @@ async def find(
         query = query.where(contact_methods.c.channel == channel)
     if after is not None:
         query = query.where(contact_methods.c.contact_method_id > after)
-    return [ContactMethod(**row._asdict()) for row in await conn.execute(query)]
+    return [_method(row._asdict()) for row in await conn.execute(query)]
 
 
 async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> list[ContactMethod]:
@@ -60,10 +64,11 @@ async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> li
         return [_method(row) for row in await cursor.fetchall()]
 
 
-async def change(conn: AsyncConnection, contact_method_id: str, values: Mapping[str, Any]) -> None:
-    """Writes the given columns of a method."""
-    statement = update(contact_methods).where(contact_methods.c.contact_method_id == contact_method_id)
-    await conn.execute(statement.values(values))
+async def change(conn: AsyncConnection, method: ContactMethod, names: Iterable[str]) -> None:
+    """Writes the named columns of a method."""
+    values = columns(method)
+    statement = update(contact_methods).where(contact_methods.c.contact_method_id == method.contact_method_id)
+    await conn.execute(statement.values({name: values[name] for name in names}))
 
 
 async def disable(conn: AsyncConnection, contact_method_id: str, reason: str) -> None:
@@ -88,7 +93,30 @@ async def remove(conn: AsyncConnection, contact_method_id: str, reason: str) -> 
     return True
 
 
+def columns(method: ContactMethod) -> dict[str, Any]:
+    """A method as its row has it."""
+    values = {field.name: getattr(method, field.name) for field in fields(method)}
+    return values | {"quiet_hours": [_quiet(hours) for hours in method.quiet_hours]}
+
+
+def _quiet(hours: QuietHours) -> dict[str, Any]:
+    return {
+        "start": hours.start.isoformat("minutes"),
+        "end": hours.end.isoformat("minutes"),
+        "time_zone": hours.time_zone,
+        "weekdays": sorted(hours.weekdays),
+    }
+
+
 def _method(row: dict[str, Any]) -> ContactMethod:
-    return ContactMethod(
-        **{**row, "channel": Channel(row["channel"]), "min_severity": Severity(row["min_severity"])}
-    )
+    quiet = [
+        QuietHours(
+            time.fromisoformat(hours["start"]),
+            time.fromisoformat(hours["end"]),
+            hours["time_zone"],
+            frozenset(hours["weekdays"]),
+        )
+        for hours in row["quiet_hours"]
+    ]
+    named = {"channel": Channel(row["channel"]), "min_severity": Severity(row["min_severity"])}
+    return ContactMethod(**{**row, **named, "quiet_hours": tuple(quiet)})

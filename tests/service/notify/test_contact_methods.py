@@ -237,3 +237,42 @@ async def test_scopes(world: World) -> None:
     with pytest.raises(Denied):
         await world.page("alice", replica=reader)
     await reader.channel.close()
+
+
+async def test_order_quiet_hours_and_news_of_the_end_are_kept(world: World) -> None:
+    nights = contact_method_pb2.QuietHours(
+        start_time="22:00",
+        end_time="07:00",
+        time_zone="Europe/Berlin",
+        weekdays=[contact_method_pb2.QuietHours.FRI, contact_method_pb2.QuietHours.MON],
+    )
+    made = await create(world, order=3, quiet_hours=[nights], notify_on_resolve=True)
+    assert (made.order, made.notify_on_resolve, made.verified) == (3, True, True)
+    assert [contact_method_pb2.QuietHours.Weekday.Name(d) for d in made.quiet_hours[0].weekdays] == [
+        "MON",
+        "FRI",
+    ]
+    made.secret = ""
+    assert await get(world, made.contact_method_id) == made
+    changed = await update(world, made.contact_method_id, "quiet_hours", "order")
+    assert (list(changed.quiet_hours), changed.order, changed.notify_on_resolve) == ([], 0, True)
+
+
+async def test_wrong_quiet_hours_are_named_one_by_one(world: World) -> None:
+    hours = contact_method_pb2.QuietHours
+    found = await wrong(
+        create(
+            world,
+            order=-1,
+            quiet_hours=[
+                hours(start_time="7:00", end_time="24:00"),
+                hours(start_time="07:00", end_time="08:00", time_zone="Mars/Olympus", weekdays=[9]),  # type: ignore[list-item]
+            ],
+        )
+    )
+    assert set(found) == {
+        "order", "quiet_hours[0].start_time", "quiet_hours[0].end_time",
+        "quiet_hours[1].time_zone", "quiet_hours[1].weekdays[0]",
+    }  # fmt: skip
+    always = [hours(start_time="00:00", end_time="00:00")]
+    assert "never end" in (await wrong(create(world, quiet_hours=always)))["quiet_hours"]

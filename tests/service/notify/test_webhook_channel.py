@@ -24,7 +24,8 @@ SECRET = generated_secret()
 TLS = Path(__file__).parent / "tls"
 LOOPBACK = ("127.0.0.0/8",)
 SHORT = timedelta(seconds=0.6)
-BODY = b'{"type":"alert.escalated"}'
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+BODY = b'{"type":"alert.escalated","timestamp":"2026-01-01T00:00:00Z","data":{"level":1}}'
 
 
 @asynccontextmanager
@@ -40,7 +41,7 @@ async def webhooks(allow: tuple[str, ...] = LOOPBACK, **values: Any) -> AsyncIte
 
 
 def a_message(address: str, secret: str = SECRET) -> Message:
-    return Message(uuid7(), address, secret, BODY)
+    return Message(uuid7(), address, "alert.escalated", AT, {"level": 1}, secrets=(secret,))
 
 
 def resolving(*answers: list[str]) -> tuple[Callable[[str, int, int], list[Any]], list[str]]:

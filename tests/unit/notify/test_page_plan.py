@@ -1,11 +1,12 @@
 """What an escalation step becomes."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from uuid import UUID
 
 from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.page import Page, planned, responders
+from services.notify.domain.quiet_hours import QuietHours
 from services.notify.domain.route import Status
 from tests.unit.notify.test_contact_method_rules import a_method
 from tests.unit.notify.test_route_status import NOW
@@ -47,3 +48,36 @@ def test_methods_of_others_and_for_worse_alerts_are_left_out() -> None:
 
 def test_who_is_told_by_some_pages() -> None:
     assert responders([a_page("bob", "alice"), a_page("carol", "alice")]) == ["alice", "bob", "carol"]
+
+
+def test_a_page_waits_for_the_end_of_quiet_hours_unless_it_is_critical() -> None:
+    quiet = QuietHours(time(23, 30), time(1), "UTC", frozenset())
+    still = replace(a_method(), delay=timedelta(minutes=1), quiet_hours=(quiet,))
+    _, waits = planned(a_page("alice"), [still], NOW)
+    assert (waits.status, waits.due_at) == (Status.PENDING, NOW + timedelta(hours=1))
+    assert waits.expires_at == NOW + timedelta(hours=25)
+    _, rings = planned(a_page("alice", severity=Severity.CRITICAL), [still], NOW)
+    assert rings.due_at == NOW + timedelta(minutes=1)
+
+
+def test_quiet_hours_are_looked_at_when_the_delay_has_passed() -> None:
+    soon = QuietHours(time(0, 2), time(1), "UTC", frozenset())
+    late = replace(a_method(), delay=timedelta(minutes=3), quiet_hours=(soon,))
+    _, at_once, waits = planned(a_page("alice"), [replace(late, delay=timedelta()), late], NOW)
+    assert (at_once.due_at, waits.due_at) == (NOW, NOW + timedelta(hours=1))
+
+
+def test_methods_go_by_their_order() -> None:
+    first, second, third = (
+        replace(a_method(), contact_method_id="z", order=0),
+        replace(a_method(), contact_method_id="b", order=1),
+        replace(a_method(), contact_method_id="a", order=1, delay=timedelta(minutes=1)),
+    )
+    routes = planned(a_page("alice"), [third, second, first], NOW)
+    assert [r.contact_method_id for r in routes] == ["", "z", "b", "a"]
+
+
+def test_only_a_webhook_counts_without_having_been_confirmed() -> None:
+    mail = replace(a_method(), channel=Channel.EMAIL, address="a@b.example")
+    assert len(planned(a_page("alice"), [mail], NOW)) == 1
+    assert len(planned(a_page("alice"), [replace(mail, verified_at=NOW)], NOW)) == 2

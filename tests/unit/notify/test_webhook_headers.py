@@ -15,8 +15,8 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 def test_the_signature_covers_id_timestamp_and_body() -> None:
     key = secret_key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
     assert key is not None
-    message = Message(UUID("01890a5d-ac96-774b-bcce-b302099a8057"), "", "", b'{"test": 2432232314}')
-    headers = signed(message, key, datetime.fromtimestamp(1_614_265_330, UTC))
+    message = Message(UUID("01890a5d-ac96-774b-bcce-b302099a8057"), "", "", NOW, {})
+    headers = signed(message, b'{"test": 2432232314}', [key], datetime.fromtimestamp(1_614_265_330, UTC))
     assert headers["webhook-id"] == "01890a5d-ac96-774b-bcce-b302099a8057"
     assert headers["webhook-timestamp"] == "1614265330"
     assert headers["webhook-signature"] == "v1,5WHEDH02ipsAqxuH15h8x7+fZcB7S/of7lFpF1k/1mU="

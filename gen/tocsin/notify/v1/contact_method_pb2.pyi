@@ -3,10 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tocsin.escalation.v1 import alert_pb2 as _alert_pb2
 import builtins as _builtins
@@ -84,6 +86,10 @@ class ContactMethod(_message.Message):
     DELAY_FIELD_NUMBER: _builtins.int
     DISABLED_REASON_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    QUIET_HOURS_FIELD_NUMBER: _builtins.int
+    NOTIFY_ON_RESOLVE_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
     contact_method_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     responder_id: _builtins.str
@@ -91,7 +97,9 @@ class ContactMethod(_message.Message):
     channel: Global___Channel.Value.ValueType
     """By what. Required; IN_APP needs no method."""
     address: _builtins.str
-    """Where to: an `http` or `https` URL for WEBHOOK, at most 2,048 characters. Required."""
+    """Where to, at most 2,048 characters: an `http` or `https` URL for WEBHOOK, an e-mail address for EMAIL, the URL
+    of a provider for CHAT, such as `slack://…` or `tgram://…`. Required.
+    """
     secret: _builtins.str
     """The key that signs webhooks, `whsec_` and base64 of 24 to 64 bytes. Generated, and returned once, when left
     out at creation; write-only otherwise.
@@ -102,13 +110,29 @@ class ContactMethod(_message.Message):
     """Only alerts at least this bad are sent. Defaults to INFO: all of them."""
     disabled_reason: _builtins.str
     """Why it was disabled by itself, such as `HTTP 410`; empty otherwise. Output only."""
+    order: _builtins.int
+    """Its place among the person's methods, from 0 to 1,000, the lowest first. When a method fails for good, the
+    next one is used at once. Methods of the same place go by their delay, then by their id.
+    """
+    notify_on_resolve: _builtins.bool
+    """Whether the person is told by it, too, when an alert that was sent by it is acknowledged or closed."""
+    verified: _builtins.bool
+    """Whether it counts: EMAIL and CHAT are not used before the person has confirmed a code that was sent to them; a
+    WEBHOOK counts at once. A new address has to be confirmed again. Output only.
+    """
     @_builtins.property
     def delay(self) -> _duration_pb2.Duration:
-        """How long after the page it is used, unless the alert is taken before: 0 to 24 hours. Defaults to 0."""
+        """How long after the page it is used, unless the alert is acknowledged or closed before: 0 to 24 hours. Defaults
+        to 0.
+        """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Output only."""
+
+    @_builtins.property
+    def quiet_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietHours]:
+        """When it keeps still. A page that comes then waits until they end, unless the alert is CRITICAL. At most 14."""
 
     def __init__(
         self,
@@ -123,13 +147,96 @@ class ContactMethod(_message.Message):
         delay: _duration_pb2.Duration | None = ...,
         disabled_reason: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        order: _builtins.int = ...,
+        quiet_hours: _abc.Iterable[Global___QuietHours] | None = ...,
+        notify_on_resolve: _builtins.bool = ...,
+        verified: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "created_at", b"created_at", "delay", b"delay", "enabled", b"enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "responder_id", b"responder_id", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "notify_on_resolve", b"notify_on_resolve", "order", b"order", "quiet_hours", b"quiet_hours", "responder_id", b"responder_id", "secret", b"secret", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
 
 Global___ContactMethod: _TypeAlias = ContactMethod  # noqa: Y015
+
+@_typing.final
+class QuietHours(_message.Message):
+    """A stretch of the day in which a contact method keeps still, by the clock on the wall of a time zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Weekday:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _WeekdayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[QuietHours._Weekday.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        WEEKDAY_UNSPECIFIED: QuietHours._Weekday.ValueType  # 0
+        """Not a valid value."""
+        MON: QuietHours._Weekday.ValueType  # 1
+        """Monday."""
+        TUE: QuietHours._Weekday.ValueType  # 2
+        """Tuesday."""
+        WED: QuietHours._Weekday.ValueType  # 3
+        """Wednesday."""
+        THU: QuietHours._Weekday.ValueType  # 4
+        """Thursday."""
+        FRI: QuietHours._Weekday.ValueType  # 5
+        """Friday."""
+        SAT: QuietHours._Weekday.ValueType  # 6
+        """Saturday."""
+        SUN: QuietHours._Weekday.ValueType  # 7
+        """Sunday."""
+
+    class Weekday(_Weekday, metaclass=_WeekdayEnumTypeWrapper):
+        """The days of the week."""
+
+    WEEKDAY_UNSPECIFIED: QuietHours.Weekday.ValueType  # 0
+    """Not a valid value."""
+    MON: QuietHours.Weekday.ValueType  # 1
+    """Monday."""
+    TUE: QuietHours.Weekday.ValueType  # 2
+    """Tuesday."""
+    WED: QuietHours.Weekday.ValueType  # 3
+    """Wednesday."""
+    THU: QuietHours.Weekday.ValueType  # 4
+    """Thursday."""
+    FRI: QuietHours.Weekday.ValueType  # 5
+    """Friday."""
+    SAT: QuietHours.Weekday.ValueType  # 6
+    """Saturday."""
+    SUN: QuietHours.Weekday.ValueType  # 7
+    """Sunday."""
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    start_time: _builtins.str
+    """When they begin, as `22:00`. Required."""
+    end_time: _builtins.str
+    """When they end, as `07:00`: on the next day unless it is later than the start. Required."""
+    time_zone: _builtins.str
+    """The zone of these times, such as `Europe/Berlin`. Defaults to UTC."""
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[Global___QuietHours.Weekday.ValueType]:
+        """The days on which they begin. Empty means every day."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _builtins.str = ...,
+        end_time: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        weekdays: _abc.Iterable[Global___QuietHours.Weekday.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "time_zone", b"time_zone", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuietHours: _TypeAlias = QuietHours  # noqa: Y015

@@ -148,8 +148,8 @@ class UpdateContactMethodRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `address`, `secret`, `enabled`, `min_severity`, `delay`. Empty means every field that
-        is set.
+        """The fields to change: `address`, `secret`, `enabled`, `min_severity`, `delay`, `order`, `quiet_hours`,
+        `notify_on_resolve`. Empty means every field that is set.
         """
 
     def __init__(

@@ -22,11 +22,12 @@ class Clock:
 
     def now(self) -> datetime:
         """The current instant in UTC."""
-        return self._anchor + timedelta(seconds=time.monotonic() - self._at) + self._ahead
+        return self._anchor + timedelta(0, time.monotonic() - self._at)
 
     def advance(self, by: timedelta) -> None:
         """Moves this clock forward: for tests."""
         self._ahead += by
+        self._anchor += by
 
     async def sync(self, db: Database) -> None:
         """Takes the database's time; half of the round trip is taken to be the way back."""
@@ -34,4 +35,4 @@ class Clock:
         async with db.connect() as conn:
             anchor = (await conn.execute(text("select clock_timestamp()"))).scalar_one()
         after = time.monotonic()
-        self._anchor, self._at = anchor, (before + after) / 2
+        self._anchor, self._at = anchor + self._ahead, (before + after) / 2

@@ -119,32 +119,33 @@ class _Gate(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
         behaviour: Any = handler.unary_unary
-        decode = handler.request_deserializer
+        decode, scope = handler.request_deserializer, self._scopes[method]
+        succeeded = telemetry.CALLS.labels(method, "OK")
 
         async def call(request: bytes, context: Context) -> Any:
             started = time.perf_counter()
-            code = "OK"
+            took = succeeded
             try:
-                self._admit(method, context)
+                self._admit(scope, context)
                 message = _decoded(decode, request)
                 paging.enter(method, message)
                 return await behaviour(message, context)
             except Exception as error:
                 failure = _domain(error, method)
-                code = failure.code.name
+                took = telemetry.CALLS.labels(method, failure.code.name)
                 await _abort(context, failure)
             finally:
-                telemetry.CALLS.labels(method, code).observe(time.perf_counter() - started)
+                took.observe(time.perf_counter() - started)
 
         return call
 
     def _stream(self, method: str, handler: Handler) -> Callable[..., AsyncIterator[Any]]:
         behaviour: Any = handler.unary_stream
-        decode = handler.request_deserializer
+        decode, scope = handler.request_deserializer, self._scopes[method]
 
         async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             try:
-                self._admit(method, context)
+                self._admit(scope, context)
                 async for answer in behaviour(_decoded(decode, request), context):
                     yield answer
             except Exception as error:
@@ -152,12 +153,17 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _admit(self, method: str, context: Context) -> None:
-        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
-        telemetry.enter_trace(metadata.get("traceparent"))
+    def _admit(self, scope: str, context: Context) -> None:
+        authorization = parent = None
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization":
+                authorization = str(value)
+            elif key == "traceparent":
+                parent = str(value)
+        telemetry.enter_trace(parent)
         left = context.time_remaining()
         _deadline.set(None if left is None else time.monotonic() + left)
-        auth.enter(self._verifier.admit(metadata.get("authorization"), self._scopes[method]))
+        auth.enter(self._verifier.admit(authorization, scope))
 
 
 def _decoded(decode: Any, request: bytes) -> Any:

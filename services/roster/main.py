@@ -93,7 +93,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             db.open,
             lambda: clock.sync(db),
             lambda: _make_days(db, clock),
-            snapshot.refresh,
+            lambda: memory.begin(clock.now()),
             bus.connect,
             lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
         ],

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 FORMS = (
@@ -49,8 +50,9 @@ class Members:
 Target: TypeAlias = Active | OnSchedule | NextOnSchedule | Person | Members
 
 
+@lru_cache(maxsize=10_000)
 def parse(text: str) -> Target | None:
-    """Reads a target; None when it has no known form."""
+    """Reads a target; None when it has no known form. The same ones are asked for again and again."""
     if responder := _RESPONDER.fullmatch(text):
         return Person(responder[1])
     if team := _TEAM.fullmatch(text):

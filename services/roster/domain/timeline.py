@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from zlib import crc32
 
 from services.roster.domain.coverage import Plan, cover
 from services.roster.domain.interval import Interval
@@ -11,7 +12,10 @@ from services.roster.domain.shift import Source
 from services.roster.domain.stretch import Present, Stretch
 
 FIRST, FURTHER, LONGEST = timedelta(days=2), 4, timedelta(days=730)
-"""How far an expansion reaches: four times as far until it shows the end of what is asked for, at most two years."""
+"""How far an expansion reaches: four times as far until it shows the end of what is asked for, at most two years.
+
+The first reaches up to twice as far, by the schedule's id: what was expanded at once must not run out at once.
+"""
 BACK = timedelta(hours=1)
 """How far an expansion reaches back from the instant that is asked for."""
 KEPT = 4
@@ -32,6 +36,7 @@ class Timeline:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._first = FIRST * (1 + crc32(plan.schedule.schedule_id.encode()) / 2**32)
         self._expansions: list[_Expansion] = []
 
     def at(self, instant: datetime) -> tuple[OnCall, ...]:
@@ -46,7 +51,7 @@ class Timeline:
     def after(self, instant: datetime) -> tuple[OnCall, ...]:
         """Everybody on call after the next handover to other people, by responder; nobody when there is none."""
         present = _ids(self.at(instant))
-        for reach in _reaches():
+        for reach in _reaches(self._first):
             expansion = _Expansion(self.plan, Interval(instant, instant + reach), reach >= LONGEST)
             people = expansion.other_than(present)
             if people:
@@ -54,7 +59,7 @@ class Timeline:
         return ()
 
     def _expand(self, instant: datetime) -> tuple[OnCall, ...]:
-        for reach in _reaches():
+        for reach in _reaches(self._first):
             expansion = _Expansion(self.plan, Interval(instant - BACK, instant + reach), reach >= LONGEST)
             people = expansion.at(instant)
             if people is not None:
@@ -63,8 +68,8 @@ class Timeline:
         raise AssertionError("the longest expansion answers everything")
 
 
-def _reaches() -> Iterator[timedelta]:
-    reach = FIRST
+def _reaches(first: timedelta) -> Iterator[timedelta]:
+    reach = first
     while reach < LONGEST:
         yield reach
         reach *= FURTHER

@@ -63,9 +63,8 @@ class Backends:
 
 def _channel(address: str, reads: Iterable[Rule]) -> grpc.aio.Channel:
     """Without chassis.client's interceptor: deadline, trace and details of errors pass through as they are."""
-    names = [
-        {"service": rule.method.containing_service.full_name, "method": rule.method.name} for rule in reads
-    ]
+    methods = {(rule.method.containing_service.full_name, rule.method.name) for rule in reads}
+    names = [{"service": service, "method": method} for service, method in sorted(methods)]
     return grpc.aio.insecure_channel(
         address,
         options=[

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.resources import files
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import (
     FieldDescriptor,
     MethodDescriptor,
@@ -18,19 +18,30 @@ from google.protobuf.descriptor import (
 from services.gateway.routing import Template
 from tocsin.options.v1 import options_pb2
 
-VERBS = ("get", "put", "post", "delete", "patch")
 PACKAGE = "tocsin."
+HTTP_BODY = "google.api.HttpBody"
 REQUIRED = re.compile(r"\bRequired[.;]")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One way in which a method is reached over HTTP; `body` is empty, `*` or the name of a field."""
+    """One way in which a method is reached over HTTP.
+
+    `body` is empty, `*` or the name of the field that it fills; `response_body` is empty or the name of the field that
+    is answered alone. The first binding of a method has the number 0.
+    """
 
     verb: str
     template: Template
     body: str
+    response_body: str
     method: MethodDescriptor
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """The method's name; the further bindings of a method are numbered."""
+        return f"{self.method.name}{self.number + 1}" if self.number else self.method.name
 
     @property
     def scope(self) -> str:
@@ -57,6 +68,23 @@ class Rule:
         return self.method.input_type.fields_by_name[self.body]
 
     @property
+    def answered(self) -> FieldDescriptor | None:
+        """The field of the answer that is printed alone, when it is not the whole answer."""
+        return self.method.output_type.fields_by_name[self.response_body] if self.response_body else None
+
+    @property
+    def raw_request(self) -> bool:
+        """Whether the body is bytes of any kind rather than JSON."""
+        filled = self.resource.message_type if self.resource is not None else self.method.input_type
+        return bool(self.body) and filled is not None and filled.full_name == HTTP_BODY
+
+    @property
+    def raw_answer(self) -> bool:
+        """Whether the answer is bytes of the kind that it names rather than JSON."""
+        answered = self.answered.message_type if self.answered is not None else self.method.output_type
+        return answered is not None and answered.full_name == HTTP_BODY
+
+    @property
     def in_query(self) -> list[FieldDescriptor]:
         """The fields of the request that neither the path nor the body gives."""
         if self.body == "*":
@@ -69,30 +97,31 @@ class Rule:
 
 
 class Contract:
-    """The descriptor set that is generated with the code, and the classes of its messages."""
+    """A descriptor set with its comments; its files are in the pool of what is imported."""
 
-    def __init__(self, descriptors: bytes) -> None:
-        self._files = descriptor_pb2.FileDescriptorSet.FromString(descriptors)
+    def __init__(self, files: descriptor_pb2.FileDescriptorSet) -> None:
+        self._files = files
 
     @cached_property
     def services(self) -> list[ServiceDescriptor]:
         """Every service of ours, in the order of the files."""
-        found = []
-        for file in self._files.file:
-            if file.package.startswith(PACKAGE) and file.service:
-                module = import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
-                found += module.DESCRIPTOR.services_by_name.values()
-        return found
+        pool = descriptor_pool.Default()
+        return [
+            pool.FindServiceByName(f"{file.package}.{service.name}")
+            for file in self._files.file
+            if file.package.startswith(PACKAGE)
+            for service in file.service
+        ]
 
     @cached_property
     def rules(self) -> list[Rule]:
         """Every HTTP rule, additional bindings included."""
         return [
-            _rule(method, http)
+            _rule(method, http, number)
             for service in self.services
             for method in service.methods
             if method.GetOptions().HasExtension(annotations_pb2.http)
-            for http in _bindings(method.GetOptions().Extensions[annotations_pb2.http])
+            for number, http in enumerate(_bindings(method.GetOptions().Extensions[annotations_pb2.http]))
         ]
 
     @cached_property
@@ -121,7 +150,13 @@ class Contract:
 
 def load() -> Contract:
     """The contract of the generated code that is installed."""
-    return Contract((files("tocsin") / "descriptors.binpb").read_bytes())
+    described = descriptor_pb2.FileDescriptorSet.FromString(
+        (files("tocsin") / "descriptors.binpb").read_bytes()
+    )
+    for file in described.file:
+        if file.package.startswith(PACKAGE) and file.service:
+            import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    return Contract(described)
 
 
 def _bindings(http: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
@@ -130,11 +165,17 @@ def _bindings(http: http_pb2.HttpRule) -> Iterator[http_pb2.HttpRule]:
         yield from _bindings(more)
 
 
-def _rule(method: MethodDescriptor, http: http_pb2.HttpRule) -> Rule:
+def _rule(method: MethodDescriptor, http: http_pb2.HttpRule, number: int) -> Rule:
+    """Raises ValueError for a rule that names a field which is not there."""
     kind = http.WhichOneof("pattern")
-    if kind not in VERBS:
-        raise ValueError(f"{method.full_name} has an HTTP rule that is not supported: {kind}")
-    return Rule(kind.upper(), Template.parse(getattr(http, kind)), http.body, method)
+    if kind is None:
+        raise ValueError(f"{method.full_name} has an HTTP rule without a path")
+    verb, path = (http.custom.kind, http.custom.path) if kind == "custom" else (kind, getattr(http, kind))
+    rule = Rule(verb.upper(), Template.parse(path), http.body, http.response_body, method, number)
+    for body, message in ((http.body, method.input_type), (http.response_body, method.output_type)):
+        if body not in ("", "*") and body not in message.fields_by_name:
+            raise ValueError(f"{method.full_name} has an HTTP rule with a field that is not there: {body}")
+    return rule
 
 
 Path = tuple[int, ...]

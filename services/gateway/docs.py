@@ -104,15 +104,18 @@ def _operation(verb: str, path: str, operation: Json) -> str:
     if operation["parameters"]:
         parts.append(_table((_parameter(one) for one in operation["parameters"]), "Parameter"))
     if body := operation.get("requestBody"):
-        parts.append(f"<p>Body: {_type(body['content']['application/json']['schema'])}</p>")
+        parts += [f"<p>Body: {_content(media, content)}</p>" for media, content in body["content"].items()]
     for status, answer in operation["responses"].items():
-        if "content" in answer:
-            (media,) = answer["content"].values()
-            parts.append(f"<p>{status}: {_type(media['schema'])}</p>")
+        parts += [f"<p>{status}: {_content(*one)}</p>" for one in answer.get("content", {}).items()]
     return (
         f'<details class="{verb}" id="{name}"><summary><b>{verb.upper()}</b> <code>{escape(path)}</code> '
         f"{escape(operation['summary'])}</summary>{''.join(parts)}</details>"
     )
+
+
+def _content(media: str, content: Json) -> str:
+    kind = "" if media == "application/json" else f"<code>{escape(media)}</code> "
+    return kind + _type(content["schema"])
 
 
 def _parameter(parameter: Json) -> tuple[str, str, str]:

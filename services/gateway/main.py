@@ -34,9 +34,12 @@ class Config(ServiceSettings):
 
 
 @asynccontextmanager
-async def build(config: Config) -> AsyncIterator[Running]:
-    """Wires the gateway; the process and the tests call this same function."""
-    spoken = contract.load()
+async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator[Running]:
+    """Wires the gateway; the process and the tests call this same function.
+
+    It speaks the contract that is installed unless it is given another.
+    """
+    spoken = spoken or contract.load()
     backends = Backends(
         {
             "roster": config.roster_address,

@@ -31,6 +31,7 @@ ERRORS = {
     "503": "A part of the service is away; try again.",
     "504": "The deadline passed first.",
 }
+VERBS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 WITH_VARIABLES, WITH_BODY = ("404",), ("409", "413")
 ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
 ERROR_SCHEMA: Json = {
@@ -66,8 +67,9 @@ def document(contract: Contract) -> Json:
     schemas = Schemas(contract)
     paths: dict[str, Json] = {}
     for rule in contract.rules:
-        path = re.sub(r"\{([^}=]+)(=[^}]*)?\}", lambda found: "{" + _last(found[1]) + "}", rule.template.text)
-        paths.setdefault(path, {})[rule.verb.lower()] = _operation(rule, contract, schemas)
+        if rule.verb not in VERBS:
+            continue  # OpenAPI has no place for a method of one's own
+        paths.setdefault(rule.template.plain, {})[rule.verb.lower()] = _operation(rule, contract, schemas)
     for path, item in BY_HAND.items():
         paths[path] = paths.get(path, {}) | item
     return {
@@ -135,7 +137,7 @@ def _operation(rule: Rule, contract: Contract, schemas: Schemas) -> Json:
     method = rule.method
     comment = contract.comments.get(method.full_name, method.name)
     operation: Json = {
-        "operationId": method.name,
+        "operationId": rule.name,
         "tags": [method.containing_service.name],
         "summary": re.split(r"(?<=[.;])\s", comment, maxsplit=1)[0].rstrip(".;"),
         "description": comment + (f"\n\nNeeds the scope `{rule.scope}`." if rule.scope else ""),
@@ -193,29 +195,36 @@ def _sayable(fields: Iterable[FieldDescriptor], prefix: str = "") -> Iterable[tu
 
 def _body(rule: Rule, schemas: Schemas) -> Json:
     resource = rule.resource
+    bound = [_last(name) for name in rule.template.variables]
+    if rule.raw_request:
+        return {"required": True, "content": {"*/*": {"schema": {}}}}
     if resource is None:
         schema = schemas.request(rule.method.input_type, without=rule.template.variables)
-    else:
-        assert is_message(resource)
-        bound = [_last(name) for name in rule.template.variables]
+    elif is_message(resource) and not resource.is_repeated:
         schema = schemas.request(message_of(resource), without=bound, partial=rule.verb == "PATCH")
+    else:
+        schema = schemas.field(resource)
     return {"required": resource is not None, "content": {"application/json": {"schema": schema}}}
 
 
 def _responses(rule: Rule, schemas: Schemas) -> Json:
-    schema = schemas.answer(rule.method.output_type)
-    media = "text/event-stream" if rule.method.server_streaming else "application/json"
-    text = (
-        "A stream of server-sent events; the data of each is this."
-        if rule.method.server_streaming
-        else "Done."
-    )
     statuses = [*ALWAYS, *(WITH_VARIABLES if rule.template.variables else ())]
     statuses += WITH_BODY if rule.body else ()
     return {
-        "200": {"description": text, "content": {media: {"schema": schema}}},
+        "200": _answer(rule, schemas),
         **{status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)},
     }
+
+
+def _answer(rule: Rule, schemas: Schemas) -> Json:
+    if rule.raw_answer:
+        return {"description": "The file.", "content": {"*/*": {"schema": {}}}}
+    answered = rule.answered
+    schema = schemas.answer(rule.method.output_type) if answered is None else schemas.field(answered)
+    if rule.method.server_streaming:
+        text = "A stream of server-sent events; the data of each is this."
+        return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
+    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
 
 
 def _intake(name: str, summary: str, description: str, answers: Json, *, keyed: bool = True) -> Json:

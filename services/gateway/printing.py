@@ -50,6 +50,19 @@ class Printer:
         return printed
 
 
+def printer_of(field: FieldDescriptor) -> Callable[[Message], object]:
+    """What prints one field of a message alone."""
+    convert = _converter(field, {})
+
+    def printed(message: Message) -> object:
+        if field.has_presence and not message.HasField(field.name):
+            return None
+        value = getattr(message, field.name)
+        return value if convert is None else convert(value)
+
+    return printed
+
+
 def _converter(field: FieldDescriptor, known: dict[str, Printer]) -> Convert | None:
     if is_map(field):
         return _pairs(field, known)
@@ -91,7 +104,10 @@ def _message(descriptor: Descriptor, known: dict[str, Printer]) -> Convert:
     special = WELL_KNOWN.get(descriptor.full_name)
     if special is not None:
         return special
-    if descriptor.full_name.startswith("google.protobuf."):
+    if (
+        descriptor.full_name.startswith("google.protobuf.")
+        and descriptor.full_name != "google.protobuf.Empty"
+    ):
         return detail
     return known.get(descriptor.full_name) or Printer(descriptor, known)
 
@@ -117,5 +133,6 @@ def error_object(status: Any) -> dict[str, object]:
 WELL_KNOWN: dict[str, Convert] = {
     "google.protobuf.Timestamp": lambda part: values.write_instant(part.seconds, part.nanos),
     "google.protobuf.Duration": lambda part: values.write_length(part.seconds, part.nanos),
+    "google.protobuf.FieldMask": lambda part: ",".join(part.paths),
     "google.rpc.Status": error_object,
 }

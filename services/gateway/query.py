@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from chassis.errors import Invalid
 from services.gateway import reading, values
-from services.gateway.fields import enum_of, is_message, message_of
+from services.gateway.fields import enum_of, is_map, is_message, message_of
 from services.gateway.reading import Wrong
 from services.gateway.values import WrongValue, shown
 
@@ -71,12 +71,15 @@ def _well_known(part: Any, field: FieldDescriptor, text: str) -> None:
         part.seconds, part.nanos = values.read_instant(SWALLOWED_PLUS.sub("+", text))
     elif kind == "google.protobuf.Duration":
         part.seconds, part.nanos = values.read_length(text)
-    else:
+    elif kind == "google.protobuf.FieldMask":
         part.paths.extend(reading.mask_paths(text))
+    else:
+        read = values.read_flag_word if kind == "google.protobuf.BoolValue" else reading.WRAPPED[kind]
+        part.value = read(text)
 
 
 def simple(field: FieldDescriptor) -> bool:
-    """Whether a query can say the field: a scalar, a list of scalars, a time, a duration or a mask."""
+    """Whether a query can say the field: a scalar, a list of scalars, a time, a duration, a mask or a wrapper."""
     if not is_message(field):
         return True
     return not field.is_repeated and message_of(field).full_name in reading.WELL_KNOWN
@@ -100,34 +103,50 @@ class QueryReader:
         """Fills `message` and notes every parameter that is unknown or wrong."""
         given: dict[str, tuple[list[FieldDescriptor], list[str]]] = {}
         for name, text in parameters:
-            steps = self._steps(name)
-            if steps is None:
-                wrong.add(shown(name), self._unknown(name))
-            else:
-                path = ".".join(step.name for step in steps)
-                given.setdefault(path, (steps, []))[1].append(text)
+            try:
+                steps = self._steps(name)
+            except WrongValue as problem:
+                wrong.add(shown(name), str(problem))
+                continue
+            path = ".".join(step.name for step in steps)
+            given.setdefault(path, (steps, []))[1].append(text)
         for path, (steps, texts) in given.items():
             try:
                 assign(message, steps, texts)
             except WrongValue as problem:
                 wrong.add(path, str(problem))
 
-    def _steps(self, name: str) -> list[FieldDescriptor] | None:
+    def _steps(self, name: str) -> list[FieldDescriptor]:
+        """The fields that a parameter leads through; raises WrongValue where it leads to none that a query can say."""
         steps: list[FieldDescriptor] = []
         known = self._fields
         for part in name.split("."):
-            if steps and not nested(steps[-1]):
-                return None
             field = known.get(part)
             if field is None:
-                return None
+                raise WrongValue(self._unknown(name))
             steps.append(field)
+            if (refusal := _unsayable(field)) is not None:
+                raise WrongValue(refusal)
             known = _by_name(message_of(field).fields) if nested(field) else {}
-        return steps if simple(steps[-1]) else None
+        if nested(steps[-1]):
+            within = [field.name for field in message_of(steps[-1]).fields if simple(field)]
+            raise WrongValue(
+                f"is an object; want its fields, such as '{name}.{within[0] if within else '…'}'"[:200]
+            )
+        return steps
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(shown(name), self._names, n=1)
         return f"is not a parameter of {self._method}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _unsayable(field: FieldDescriptor) -> str | None:
+    """Why a query cannot say the field; None where it can, or its fields."""
+    if is_map(field):
+        return "is a map, which a query cannot say"
+    if is_message(field) and field.is_repeated:
+        return "is a list of objects, which a query cannot say"
+    return None
 
 
 def _by_name(fields: Iterable[FieldDescriptor]) -> dict[str, FieldDescriptor]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf import json_format, wrappers_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -68,7 +68,7 @@ class Reader:
         known[descriptor.full_name] = self
         self._type = descriptor.name
         self._names = [field.name for field in descriptor.fields]
-        setters = {field.name: _setter(field, known) for field in descriptor.fields}
+        setters = {field.name: setter(field, known) for field in descriptor.fields}
         self._setters = {name: (field, setters[field.name]) for name, field in spellings(descriptor).items()}
 
     def fill(self, message: Message, value: object, path: str, wrong: Wrong) -> None:
@@ -84,11 +84,11 @@ class Reader:
                     return
                 wrong.add(_under(path, shown(key)), self._unknown(key))
                 continue
-            field, setter = entry
+            field, fill = entry
             if item is None:
                 continue
             self._once(field, seen, path, wrong)
-            setter(message, item, _under(path, field.name), wrong)
+            fill(message, item, _under(path, field.name), wrong)
 
     def _unknown(self, key: str) -> str:
         near = difflib.get_close_matches(shown(key), self._names, n=1)
@@ -110,7 +110,8 @@ def _under(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _setter(field: FieldDescriptor, known: dict[str, Reader]) -> Setter:
+def setter(field: FieldDescriptor, known: dict[str, Reader]) -> Setter:
+    """What fills one field of a message from its JSON value."""
     if is_map(field):
         return _map(field, known)
     if field.is_repeated:
@@ -245,6 +246,18 @@ def mask_paths(text: str) -> list[str]:
     ]
 
 
+def _wrapped(read: Scalar) -> Filler:
+    """What fills a wrapper, which reads like the value that it holds."""
+
+    def fill(part: Any, value: object, path: str, wrong: Wrong) -> None:
+        try:
+            part.value = read(value)
+        except WrongValue as problem:
+            wrong.add(path, str(problem))
+
+    return fill
+
+
 def _by_library(part: Message, value: Any, path: str, wrong: Wrong) -> None:
     try:
         json_format.ParseDict(value, part)
@@ -252,7 +265,16 @@ def _by_library(part: Message, value: Any, path: str, wrong: Wrong) -> None:
         wrong.add(path, shown(str(problem)))
 
 
+WRAPPED: dict[str, Scalar] = {
+    kind.DESCRIPTOR.full_name: SCALARS[kind.DESCRIPTOR.fields_by_name["value"].type]
+    for kind in (
+        wrappers_pb2.BoolValue, wrappers_pb2.BytesValue, wrappers_pb2.DoubleValue, wrappers_pb2.FloatValue,
+        wrappers_pb2.Int32Value, wrappers_pb2.Int64Value, wrappers_pb2.StringValue, wrappers_pb2.UInt32Value,
+        wrappers_pb2.UInt64Value,
+    )
+}  # fmt: skip
 WELL_KNOWN: dict[str, Filler] = {
+    **{name: _wrapped(read) for name, read in WRAPPED.items()},
     "google.protobuf.Timestamp": _moment,
     "google.protobuf.Duration": _length,
     "google.protobuf.FieldMask": _mask,

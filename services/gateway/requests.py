@@ -4,17 +4,18 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from google.api import httpbody_pb2
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import Invalid
 from services.gateway import query
 from services.gateway.contract import Contract, Rule
-from services.gateway.fields import message_of, spellings
+from services.gateway.fields import spellings
 from services.gateway.http import Incoming
 from services.gateway.query import QueryReader
-from services.gateway.reading import Reader, Wrong
+from services.gateway.reading import Reader, Wrong, setter
 from services.gateway.values import WrongValue
 
 DEEPEST = 64
@@ -80,18 +81,22 @@ class RequestReader:
             name: query.steps_to(rule.method.input_type, name) for name in rule.template.variables
         }
         self._resource = rule.resource
-        filled = message_of(self._resource) if self._resource is not None else rule.method.input_type
-        self._reader = Reader(filled)
-        self._spellings = spellings(filled)
-        self._required = [field for field in filled.fields if contract.required(field)]
-        self._unmasked = {field.name for field in filled.fields if contract.output_only(field)} | {
+        self._fill = (
+            setter(self._resource, {}) if self._resource is not None else Reader(rule.method.input_type).fill
+        )
+        filled = _described(rule)
+        self._spellings = spellings(filled) if filled is not None else {}
+        self._required = (
+            [field for field in filled.fields if contract.required(field)] if filled is not None else []
+        )
+        self._unmasked = {field.name for field in self._spellings.values() if contract.output_only(field)} | {
             name.partition(".")[2] for name in rule.template.variables
         }
         self._masks = rule.verb == "PATCH" and "update_mask" in rule.method.input_type.fields_by_name
 
     async def read(self, incoming: Incoming) -> Any:
         """The request message; raises Invalid naming every wrong field, TooLarge, or TimedOut."""
-        value = await self.value(incoming) if self._rule.body else None
+        value = await self._given(incoming) if self._rule.body else None
         message, wrong = self.begin(incoming, value)
         self._query.fill(message, query.pairs(incoming.request.scope["query_string"]), wrong)
         wrong.check()
@@ -108,6 +113,13 @@ class RequestReader:
             self._fill_variable(message, name, text, wrong)
         return message, wrong
 
+    async def _given(self, incoming: Incoming) -> object:
+        """The body as its field takes it: bytes with their media type, or JSON."""
+        if not self._rule.raw_request:
+            return await self.value(incoming)
+        media = incoming.request.headers.get("content-type", "application/octet-stream")
+        return httpbody_pb2.HttpBody(content_type=media, data=await incoming.body())
+
     async def value(self, incoming: Incoming) -> object:
         """The body's JSON; no body is an empty object."""
         body = await incoming.body()
@@ -117,12 +129,13 @@ class RequestReader:
         return parse(body)
 
     def _fill_body(self, message: Message, value: object, wrong: Wrong) -> None:
-        """Fills what the body gives."""
-        target = message
-        if self._resource is not None:
-            target = getattr(message, self._resource.name)
-            target.SetInParent()
-        self._reader.fill(target, value, "", wrong)
+        """Fills what the body gives; the fields of a resource are named without it."""
+        if isinstance(value, httpbody_pb2.HttpBody):
+            target: Any = message if self._resource is None else getattr(message, self._resource.name)
+            target.CopyFrom(value)
+            return
+        path = "" if self._resource is None or self._spellings else self._resource.name
+        self._fill(message, value, path, wrong)
         if wrong.found and self._rule.verb == "POST" and isinstance(value, dict):
             self._name_missing(value, wrong)
 
@@ -148,6 +161,15 @@ class RequestReader:
             return
         if said and said != _current(message, steps):
             wrong.add(steps[-1].name, f"is {str(said)[:64]!r}, but the path says {text[:64]!r}")
+
+
+def _described(rule: Rule) -> Descriptor | None:
+    """The message whose fields the body names; None when the body is a list, a scalar, or no JSON."""
+    if rule.raw_request:
+        return None
+    if rule.resource is None:
+        return rule.method.input_type
+    return None if rule.resource.is_repeated else rule.resource.message_type
 
 
 def _current(message: Message, steps: list[FieldDescriptor]) -> object:

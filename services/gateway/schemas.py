@@ -50,7 +50,7 @@ class Schemas:
             "type": "object",
             "description": "The fields to change; those that are left out stay as they are.",
             "properties": {
-                field.name: self._field(field) for field in fields if not self._contract.output_only(field)
+                field.name: self.field(field) for field in fields if not self._contract.output_only(field)
             },
         }
         return _ref(name)
@@ -68,7 +68,7 @@ class Schemas:
             self._components[name] = schema
             self._describe(schema, descriptor.full_name)
             fields = [field for field in descriptor.fields if field.name not in without]
-            schema["properties"] = {field.name: self._field(field) for field in fields}
+            schema["properties"] = {field.name: self.field(field) for field in fields}
             if required := [field.name for field in fields if self._contract.required(field)]:
                 schema["required"] = required
         return _ref(name)
@@ -85,7 +85,8 @@ class Schemas:
         if comment := self._contract.comments.get(full_name):
             schema["description"] = comment
 
-    def _field(self, field: FieldDescriptor) -> Json:
+    def field(self, field: FieldDescriptor) -> Json:
+        """The schema of one field, described."""
         schema = self._shape(field)
         if field.has_presence and not in_choice(field):
             schema = _nullable(schema)

@@ -16,7 +16,7 @@ from services.gateway import failures
 from services.gateway.backends import Backends
 from services.gateway.contract import Contract, Rule
 from services.gateway.http import Incoming
-from services.gateway.printing import Printer, encoded, error_object
+from services.gateway.printing import Printer, encoded, error_object, printer_of
 from services.gateway.requests import RequestReader
 
 HEARTBEAT = 15.0
@@ -65,7 +65,7 @@ class StreamEndpoint:
         self._scope = rule.scope
         self._verifier = verifier
         self._call = backends.stream(rule)
-        self._print = Printer(rule.method.output_type)
+        self._print = Printer(rule.method.output_type) if rule.answered is None else printer_of(rule.answered)
         self._resumes = RESUME in rule.method.input_type.fields_by_name
         self._draining = draining
 

@@ -17,6 +17,7 @@ from chassis.auth import Verifier, mint, scopes_of
 from chassis.errors import Unimplemented
 from chassis.server import Server
 from services.gateway import contract
+from services.gateway.contract import Contract
 from services.gateway.main import Config, build
 from tocsin.options.v1 import options_pb2
 
@@ -163,9 +164,9 @@ def token_with(*scopes: str) -> str:
 
 
 @asynccontextmanager
-async def standing_in(listen: str = "127.0.0.1:0") -> AsyncIterator[Services]:
-    """A server that plays all four services."""
-    spoken = contract.load()
+async def standing_in(listen: str = "127.0.0.1:0", spoken: Contract | None = None) -> AsyncIterator[Services]:
+    """A server that plays all four services, or those of another contract."""
+    spoken = spoken or contract.load()
     server = Server(
         listen=listen, verifier=Verifier(KEY), scopes=scopes_of(spoken.services, options_pb2.scope)
     )
@@ -192,7 +193,8 @@ def config(address: str) -> Config:
 
 
 @asynccontextmanager
-async def stage_over(services: Services) -> AsyncIterator[Stage]:
+async def stage_over(services: Services, spoken: Contract | None = None) -> AsyncIterator[Stage]:
     """The gateway over the services."""
-    async with build(config(services.server.address)) as gateway, aiohttp.ClientSession() as session:
+    told = config(services.server.address)
+    async with build(told, spoken) as gateway, aiohttp.ClientSession() as session:
         yield Stage(services, f"http://{gateway.address}", session)

@@ -12,6 +12,8 @@ ROUTES = [
     ("GET", "/alerts"), ("POST", "/alerts"), ("POST", "/alerts:batch"), ("GET", "/alerts/{alert_id}"),
     ("POST", "/alerts/{alert_id}:close"), ("GET", "/alerts/{alert_id}/actions"), ("GET", "/alerts/latest"),
     ("PATCH", "/people/{person.person_id}"), ("GET", "/people/{person_id}"), ("GET", "/"), ("POST", "/v2/enqueue/"),
+    ("GET", "/{name=shelves/*/books/*}"), ("POST", "/{name=shelves/*}/{kind}:tag"), ("GET", "/files/{path=**}"),
+    ("GET", "/files/*/{page=latest}:read"), ("POST", "/files/{path=old/**}:drop"),
 ]  # fmt: skip
 
 
@@ -39,6 +41,18 @@ def router() -> Router[str]:
         ("GET", "/people/p", "GET /people/{person_id}", {"person_id": "p"}),
         ("GET", "/", "GET /", {}),
         ("POST", "/v2/enqueue/", "POST /v2/enqueue/", {}),
+        ("GET", "/shelves/a/books/b", "GET /{name=shelves/*/books/*}", {"name": "shelves/a/books/b"}),
+        (
+            "GET",
+            "/shelves/a%2Fx/books/%C3%A4",
+            "GET /{name=shelves/*/books/*}",
+            {"name": "shelves/a%2Fx/books/ä"},
+        ),
+        ("POST", "/shelves/a/k:tag", "POST /{name=shelves/*}/{kind}:tag", {"name": "shelves/a", "kind": "k"}),
+        ("GET", "/files/a/b%20c", "GET /files/{path=**}", {"path": "a/b c"}),
+        ("GET", "/files", "GET /files/{path=**}", {"path": ""}),
+        ("GET", "/files/a/latest:read", "GET /files/*/{page=latest}:read", {"page": "latest"}),
+        ("POST", "/files/old/a/b:drop", "POST /files/{path=old/**}:drop", {"path": "old/a/b"}),
     ],
 )
 def test_found(router: Router[str], method: str, path: str, endpoint: str, variables: dict[str, str]) -> None:
@@ -56,6 +70,9 @@ def test_found(router: Router[str], method: str, path: str, endpoint: str, varia
         "/alerts:open",
         "//alerts",
         "/alerts/a:close:x",
+        "/shelves/a/books",
+        "/files/a//b",
+        "/files/a/newest:read",
     ],
 )
 def test_unknown(router: Router[str], path: str) -> None:
@@ -88,10 +105,28 @@ def test_a_route_has_one_meaning(router: Router[str]) -> None:
         router.add("GET", "/alerts/{id}", "again")
 
 
-@pytest.mark.parametrize("text", ["/a/{b=c/*}", "/a/**", "/a//b", "/a/{b", "/a/x{b}"])
-def test_templates_that_are_not_supported(text: str) -> None:
-    with pytest.raises(ValueError, match="not supported"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/a/**/b",
+        "/a//b",
+        "/a/{b",
+        "/a/x{b}",
+        "/a/{b=}",
+        "/a/{b=**}/c",
+        "/a/{b=c//d}",
+        "/{a}/{a}",
+        "/a/{b}x",
+        "/a b",
+    ],
+)
+def test_what_is_no_template(text: str) -> None:
+    with pytest.raises(ValueError, match="the path template"):
         Template.parse(text)
+
+
+def test_how_openapi_writes_a_path() -> None:
+    assert Template.parse("/a/{b.c=d/*}/{e}:f").plain == "/a/{c}/{e}:f"
 
 
 @given(st.text(alphabet="abs/:%{}lert?.", max_size=40), st.sampled_from(["GET", "POST", "X"]))

@@ -33,6 +33,7 @@ _DAYS = _WEEKDAYS.keys()[1:]
 _TIME = re.compile(r"[0-2]\d:[0-5]\d", re.ASCII)
 _CHANNELS = contact_method_pb2.Channel.Value
 _STATUSES = route_pb2.RouteLog.Status
+_DECISIONS = route_pb2.RouteLog.Decision
 _SEVERITIES = alert_pb2.Severity.Value
 _REASONS = alert_pb2.EscalationExecution.Reason
 
@@ -163,6 +164,9 @@ def route_log(route: RouteLog, receipts: Iterable[Receipt] = ()) -> route_pb2.Ro
         receipts=[receipt(one) for one in receipts],
         contact_method_id=route.contact_method_id,
         next_attempt_at=wire.timestamp(route.due_at),
+        decision=_DECISIONS.Value(route.decision),
+        delay=wire.duration(route.delay),
+        failed_over_at=wire.timestamp(route.failed_over_at),
     )
 
 

@@ -28,6 +28,8 @@ from services.notify.api.receipts import Receipts
 from services.notify.api.routes import RouteApi
 from services.notify.channels.webhook import Webhooks
 from services.notify.clients import Escalation
+from services.notify.deliverer.failover import FailOvers
+from services.notify.deliverer.leases import Leases
 from services.notify.deliverer.loop import Deliverer
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain.contact_method import Channel
@@ -90,12 +92,25 @@ async def build(
     token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
     escalation = Escalation(config.escalation_address, token=token)
 
-    outcomes = Outcomes(db, clock, after=relay.wake)
+    leases = Leases(db, clock)
+    fail_overs = FailOvers(db=db, clock=clock, used=lambda: deliverer.wake(), after=relay.wake)
+    outcomes = Outcomes(db, clock, after=relay.wake, failed=fail_overs.wake)
     deliverer = Deliverer(
-        db=db, clock=clock, channels={Channel.WEBHOOK: webhooks}, outcomes=outcomes, links=links
+        db=db,
+        clock=clock,
+        channels={Channel.WEBHOOK: webhooks},
+        outcomes=outcomes,
+        links=links,
+        leases=leases,
     )
     acknowledger = Acknowledger(db=db, clock=clock, escalation=escalation)
-    receipts = Receipts(db=db, clock=clock, acknowledge=acknowledger.acknowledge, after=relay.wake)
+    receipts = Receipts(
+        db=db,
+        clock=clock,
+        acknowledge=acknowledger.acknowledge,
+        after=relay.wake,
+        failed=fail_overs.wake,
+    )
     feed = Feed(db, ended=server.draining)
     telling = DueLoop("tell-replicas", lambda: wakeups.notify(INBOX_CHANNEL), poll=MAINTAIN)
     wakeups.on(INBOX_CHANNEL, feed.wake)
@@ -138,6 +153,8 @@ async def build(
         ],
         loops=[
             deliverer.run,
+            leases.run,
+            fail_overs.run,
             acknowledger.run,
             feed.run,
             telling.run,

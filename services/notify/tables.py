@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.outbox import outbox_table
 from services.notify.domain.contact_method import Channel, Severity
+from services.notify.domain.decision import Decision
 from services.notify.domain.route import Status
 
 metadata = MetaData()
@@ -95,7 +96,20 @@ route_logs = Table(
     Column("due_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True)),
     Column("position", BigInteger),
+    Column("decision", _named(Decision), nullable=False),
+    Column("delay", Interval, nullable=False),
+    Column("fail_over_at", DateTime(timezone=True)),
+    Column("failed_over_at", DateTime(timezone=True)),
 )
+
+exhaustions = Table(
+    "exhaustions",
+    metadata,
+    Column("execution_id", Uuid, ForeignKey("pages.execution_id"), primary_key=True),
+    Column("responder_id", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+"""Who could not be reached for an escalation step: said once."""
 
 receipts = Table(
     "receipts",

@@ -13,11 +13,10 @@ from chassis.db import Database
 from chassis.errors import Exhausted, NotFound
 from chassis.outbox import Event, append
 from services.notify import convert
-from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.receipt import MOST_RECEIPTS, received
 from services.notify.domain.route import Receipt, RouteLog, Status
-from services.notify.storage import acknowledgements, pages, receipts, routes
+from services.notify.storage import acknowledgements, receipts, routes
 from services.notify.storage.acknowledgements import Acknowledgement
 
 FIRST_ASK = timedelta(seconds=10)
@@ -61,12 +60,15 @@ class Receipts:
         clock: Clock,
         acknowledge: Callable[[Acknowledgement], Awaitable[None]],
         after: Callable[[], None],
+        failed: Callable[[], None],
     ) -> None:
-        """`acknowledge` tells escalation, once the receipt is committed; `after` is called when events were written."""
+        """`acknowledge` tells escalation, once the receipt is committed; `after` is called when events were written,
+        `failed` when somebody's way has failed."""
         self._db = db
         self._clock = clock
         self._acknowledge = acknowledge
         self._after = after
+        self._failed = failed
         self._group = GroupCommit[Report, Recorded]("receipts", self._flush)
 
     async def record(self, report: Report) -> Recorded:
@@ -89,8 +91,10 @@ class Receipts:
             await receipts.add(conn, [one for trail in changed for one in trail.new])
             await receipts.move(conn, [trail.route for trail in changed if trail.reached])
             await acknowledgements.add(conn, acks)
-            await append(conn, await self._events(conn, changed))
+            await append(conn, [event for trail in changed for event in _events(trail)])
         self._after()
+        if any(Status.FAILED in trail.reached for trail in changed):
+            self._failed()
         first = {ack.route_log_id: ack for ack in acks}
         return [
             answer
@@ -100,11 +104,8 @@ class Receipts:
         ]
 
     async def _trails(self, conn: AsyncConnection, reports: Sequence[Report]) -> Mapping[UUID, _Trail]:
-        """The route logs that are reported on, locked; the steps of those that failed before them."""
+        """The route logs that are reported on, locked."""
         ids = {report.receipt.route_log_id for report in reports}
-        failed = {r.receipt.route_log_id for r in reports if r.receipt.status is Status.FAILED}
-        if failed:
-            await pages.lock(conn, [route.execution_id for route in await routes.get(conn, failed)])
         known = await routes.get(conn, ids, lock=True)
         heard = await receipts.of_routes(conn, ids)
         return {r.route_log_id: _Trail(r, list(heard.get(r.route_log_id, ())), [], []) for r in known}
@@ -125,16 +126,10 @@ class Receipts:
         trail.reached += reached
         return trail
 
-    async def _events(self, conn: AsyncConnection, changed: Sequence[_Trail]) -> list[Event]:
-        events = []
-        for trail in changed:
-            at = trail.new[-1].recorded_at
-            events += [convert.event(status, trail.route, at, trail.receipts) for status in trail.reached]
-            if Status.FAILED in trail.reached:
-                step = await routes.of_step(conn, trail.route.execution_id, trail.route.responder_id)
-                if delivery.exhausted(step):
-                    events.append(convert.exhausted_event(trail.route, at))
-        return events
+
+def _events(trail: _Trail) -> list[Event]:
+    at = trail.new[-1].recorded_at
+    return [convert.event(status, trail.route, at, trail.receipts) for status in trail.reached]
 
 
 def _acknowledgement(trail: _Trail, now: datetime) -> Acknowledgement:

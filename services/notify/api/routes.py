@@ -121,6 +121,7 @@ def _filter(request: route_service_pb2.ListRoutesRequest) -> Filter:
         execution_id=parse_uuid(request.execution_id, "execution_id") if request.execution_id else None,
         start=wire.instant(request, "start"),
         end=wire.instant(request, "end"),
+        skipped_too=request.show_skipped,
     )
 
 

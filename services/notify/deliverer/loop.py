@@ -15,18 +15,16 @@ from chassis.db import Database
 from chassis.loop import DueLoop, reason_of
 from services.notify import convert
 from services.notify.deliverer.allowance import FIRST, Allowances
+from services.notify.deliverer.leases import LEASE, Leases
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
+from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Answer, Claimed, Rejected, Retry, Sender, Sent
 from services.notify.domain.link import Links
-from services.notify.domain.route import GIVE_UP_AFTER
-from services.notify.storage import routes
-from services.notify.storage.routes import Room
+from services.notify.storage import attempts
+from services.notify.storage.attempts import Room
 
-LEASE = timedelta(seconds=30)
-LATEST_START = timedelta(seconds=15)
-"""After its claim: an attempt takes 10 s at most, so one that starts later could outlive the lease."""
 IN_FLIGHT = 512
 SCAN = 1_024
 """Rows looked at in one claim: enough to see past those whose address is busy."""
@@ -46,8 +44,8 @@ _waits = Histogram(
 class Deliverer:
     """Sends route logs when they are due, up to 512 at a time.
 
-    A claim is a lease: it ends by itself when this process dies, and is never stretched. What is under way is not
-    waited for before more is claimed.
+    A claim is a lease that ends soon after this process dies. What is under way is not waited for before more is
+    claimed.
     """
 
     def __init__(
@@ -58,12 +56,14 @@ class Deliverer:
         channels: Mapping[Channel, Sender],
         outcomes: Outcomes,
         links: Links,
+        leases: Leases,
     ) -> None:
         self._db = db
         self._clock = clock
         self._channels = channels
         self._outcomes = outcomes
         self._links = links
+        self._leases = leases
         self._allowances = Allowances()
         self._tasks: set[asyncio.Task[None]] = set()
         self._full = False
@@ -92,30 +92,32 @@ class Deliverer:
             self._full = True
             return None
         async with self._db.raw() as conn:
-            claimed = await routes.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
+            claimed = await attempts.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
             self._start(claimed)
             if claimed and min(self._allowances.left().values(), default=FIRST) <= 0:
                 return timedelta()  # those behind the rows of a full address may not have been looked at
-            due = await routes.next_due(conn, now)
+            due = await attempts.next_due(conn, now)
         return None if due is None else due - now
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
         if claimed:
             crashpoint("deliver.after_claim")
-        started = time.monotonic()
         for one in claimed:
             self._allowances.taken(one.route.address)
-            task = asyncio.create_task(self._deliver(one, started))
+            task = asyncio.create_task(self._deliver(one))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            assert one.route.due_at is not None, "a claim is a lease"
+            self._leases.hold(one.route.route_log_id, one.route.attempts, one.route.due_at, task)
 
-    async def _deliver(self, claimed: Claimed, started: float) -> None:
+    async def _deliver(self, claimed: Claimed) -> None:
         route = claimed.route
         answer: Answer | None = None
         try:
-            if time.monotonic() - started < LATEST_START.total_seconds():
+            if self._leases.stands(route.route_log_id, route.attempts):
                 answer = await self._attempt(claimed)
         finally:
+            self._leases.end(route.route_log_id, route.attempts)
             silent = isinstance(answer, Retry) and answer.silent
             if self._allowances.given_back(route.address, silent=silent) or self._has_room_again():
                 self._loop.wake()
@@ -135,8 +137,8 @@ class Deliverer:
         channel = self._channels.get(route.channel)
         if channel is None:
             return Rejected(f"{route.channel} cannot be sent yet")
-        if route.attempts == 1 and route.expires_at is not None:
-            waited = now - (route.expires_at - GIVE_UP_AFTER)
+        if route.attempts == 1 and route.decision is Decision.PLANNED:
+            waited = now - (route.created_at + route.delay)
             _waits.labels(route.channel).observe(waited.total_seconds())
         answer = await channel.send(convert.message(claimed, self._links.url(route.route_log_id, now)))
         crashpoint("deliver.after_send")
@@ -159,7 +161,7 @@ class Deliverer:
         await self._keep_recording(outcome)
 
     async def _keep_recording(self, outcome: delivery.Outcome) -> None:
-        """Tries until it is written or the lease is near its end."""
+        """Tries for 10 s until it is written."""
         ends, retry = time.monotonic() + RECORDING.total_seconds(), 0.05
         while True:
             try:

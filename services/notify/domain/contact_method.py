@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from services.notify.domain.decision import Decision
 from services.notify.domain.quiet_hours import QuietHours, over
 
 LONGEST_ADDRESS = 2_048
@@ -81,9 +82,13 @@ class ContactMethod:
         due = now + self.delay
         return due if severity is Severity.CRITICAL else over(self.quiet_hours, due)
 
-    def used_for(self, severity: Severity) -> bool:
-        """Whether alerts of this severity are sent by it."""
-        return self.enabled and self.verified and severity.reaches(self.min_severity)
+    def skipped_for(self, severity: Severity) -> Decision | None:
+        """Why an alert of this severity is not sent by it; None when it is."""
+        if not self.enabled:
+            return Decision.DISABLED
+        if not self.verified:
+            return Decision.UNVERIFIED
+        return None if severity.reaches(self.min_severity) else Decision.BELOW_SEVERITY
 
 
 def generated_secret() -> str:

@@ -1,16 +1,14 @@
 """What a channel answers to an attempt, and what follows from it."""
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from services.notify.domain.contact_method import Channel
+from services.notify.domain.patience import PATIENCE
 from services.notify.domain.route import RouteLog, Status
 
-FIRST_RETRY = timedelta(seconds=1)
-LONGEST_RETRY = timedelta(minutes=10)
 LONGEST_ERROR = 1_000
 """Characters of `last_error`."""
 
@@ -103,37 +101,35 @@ def unsendable(claimed: Claimed, now: datetime) -> Rejected | None:
 
 
 def outcome(route: RouteLog, answer: Answer, now: datetime, *, jitter: float) -> Outcome:
-    """What an answer makes of a claimed route log; `jitter` is a random number from 0 to 1."""
+    """What an answer makes of a claimed route log; `jitter` is a random number from 0 to 1.
+
+    What failed for good, or is tried again only after its time to fail over, fails over at once.
+    """
     match answer:
         case Sent():
-            return Outcome(replace(route, status=Status.SENT, sent_at=now, last_error="", due_at=None))
+            sent = replace(
+                route, status=Status.SENT, sent_at=now, last_error="", due_at=None, fail_over_at=None
+            )
+            return Outcome(sent)
         case Retry(reason, after):
-            due = now + pause(route.attempts, after, jitter=jitter)
+            due = now + PATIENCE[route.channel].pause(route.attempts, after, jitter=jitter)
             if route.expires_at is not None and due >= route.expires_at:
-                return _failed(route, f"given up after {route.attempts} attempts: {reason}")
-            return Outcome(replace(route, last_error=reason[:LONGEST_ERROR], due_at=due))
+                return _failed(route, f"given up after {route.attempts} attempts: {reason}", now)
+            fail_over = now if route.fail_over_at and route.fail_over_at < due else route.fail_over_at
+            return Outcome(
+                replace(route, last_error=reason[:LONGEST_ERROR], due_at=due, fail_over_at=fail_over)
+            )
         case Rejected(reason, disable):
-            return _failed(route, reason, disable=reason if disable else "")
+            return _failed(route, reason, now, disable=reason if disable else "")
 
 
-def pause(attempts: int, asked: timedelta | None, *, jitter: float) -> timedelta:
-    """How long to wait after the given attempt: 1 s doubling up to 10 min, half of it at random.
-
-    Never shorter than the other side asked for.
-    """
-    longest = min(FIRST_RETRY * (1 << min(attempts - 1, 20)), LONGEST_RETRY)
-    return max(longest * (0.5 + jitter / 2), asked or timedelta())
-
-
-def exhausted(routes: Iterable[RouteLog]) -> bool:
-    """Whether nothing reaches a person for an escalation step, given all their route logs of it.
-
-    The inbox does not count: nobody is woken by it. Every other one has failed or was cancelled, one failed at least.
-    """
-    others = [route.status for route in routes if route.channel is not Channel.IN_APP]
-    return Status.FAILED in others and all(s in (Status.FAILED, Status.CANCELLED) for s in others)
-
-
-def _failed(route: RouteLog, reason: str, *, disable: str = "") -> Outcome:
-    failed = replace(route, status=Status.FAILED, last_error=reason[:LONGEST_ERROR], due_at=None)
+def _failed(route: RouteLog, reason: str, now: datetime, *, disable: str = "") -> Outcome:
+    """A failure is looked into once more, unless its way was given up before."""
+    failed = replace(
+        route,
+        status=Status.FAILED,
+        last_error=reason[:LONGEST_ERROR],
+        due_at=None,
+        fail_over_at=now if route.failed_over_at is None else None,
+    )
     return Outcome(failed, disable=disable)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.ids import uuid7
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
-from services.notify.domain.route import GIVE_UP_AFTER, RouteLog, Status
+from services.notify.domain.decision import Decision
+from services.notify.domain.patience import FAIL_OVER_AFTER, PATIENCE
+from services.notify.domain.route import RouteLog, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,15 @@ class Page:
 
 
 def planned(page: Page, methods: Iterable[ContactMethod], now: datetime) -> list[RouteLog]:
-    """The route logs of a page: the inbox for everyone, sent at once, then each method used for the severity.
+    """The route logs of a page: the inbox for everyone, sent at once, then one for each method of theirs.
 
     `methods` are those of the recipients; others are left out. A method is due when its delay has passed and its quiet
-    hours are over.
+    hours are over; one that is not used for this page is written as skipped, with the reason.
     """
     recipients = set(page.recipients)
     routes = [_in_app(page, responder, now) for responder in dict.fromkeys(page.recipients)]
-    used = [m for m in methods if m.responder_id in recipients and m.used_for(page.severity)]
-    return routes + [_by(method, page, now) for method in sorted(used, key=lambda m: m.place)]
+    theirs = [method for method in methods if method.responder_id in recipients]
+    return routes + [_by(method, page, now) for method in sorted(theirs, key=lambda m: m.place)]
 
 
 def responders(pages: Iterable[Page]) -> list[str]:
@@ -60,11 +62,17 @@ def _in_app(page: Page, responder_id: str, now: datetime) -> RouteLog:
         due_at=None,
         expires_at=None,
         position=None,
+        decision=Decision.PLANNED,
+        delay=timedelta(),
+        fail_over_at=None,
+        failed_over_at=None,
     )
 
 
 def _by(method: ContactMethod, page: Page, now: datetime) -> RouteLog:
     due = method.due(page.severity, now)
+    skipped = method.skipped_for(page.severity)
+    quiet = due > now + method.delay
     return RouteLog(
         route_log_id=uuid7(),
         execution_id=page.execution_id,
@@ -73,13 +81,17 @@ def _by(method: ContactMethod, page: Page, now: datetime) -> RouteLog:
         channel=method.channel,
         contact_method_id=method.contact_method_id,
         address=method.address,
-        status=Status.PENDING,
+        status=Status.SKIPPED if skipped else Status.PENDING,
         attempts=0,
         last_error="",
         created_at=now,
         sent_at=None,
         read_at=None,
-        due_at=due,
-        expires_at=due + GIVE_UP_AFTER,
+        due_at=None if skipped else due,
+        expires_at=None if skipped else due + PATIENCE[method.channel].give_up_after,
         position=None,
+        decision=skipped or (Decision.QUIET_HOURS if quiet else Decision.PLANNED),
+        delay=due - now,
+        fail_over_at=None if skipped else due + FAIL_OVER_AFTER,
+        failed_over_at=None,
     )

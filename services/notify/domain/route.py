@@ -6,16 +6,14 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.notify.domain.contact_method import Channel
-
-GIVE_UP_AFTER = timedelta(hours=24)
-"""How long a page is tried, counted from the instant at which it was first due."""
+from services.notify.domain.decision import Decision
 
 
 class Status(StrEnum):
     """How far a page has come. The order of the members is the only way that it moves.
 
     What is known to have reached the person counts more than a failure reported before; a cancelled page that was
-    under way counts as sent when the other side has taken it.
+    under way counts as sent when the other side has taken it. What was skipped was never to be sent, and stays so.
     """
 
     PENDING = "PENDING"
@@ -25,6 +23,7 @@ class Status(StrEnum):
     DELIVERED = "DELIVERED"
     READ = "READ"
     ACKNOWLEDGED = "ACKNOWLEDGED"
+    SKIPPED = "SKIPPED"
 
     @property
     def place(self) -> int:
@@ -58,6 +57,8 @@ class RouteLog:
 
     `due_at` is when it is tried next while it is PENDING, and doubles as the end of the lease while it is being
     tried. `expires_at` is when trying ends. `position` is its place in the responder's inbox, for IN_APP alone.
+    `delay` is how long after the page it was to be used. `fail_over_at` is when the person's next way is used instead
+    of waiting for this one, and `failed_over_at` when that was decided.
     """
 
     route_log_id: UUID
@@ -76,3 +77,7 @@ class RouteLog:
     due_at: datetime | None
     expires_at: datetime | None
     position: int | None
+    decision: Decision
+    delay: timedelta
+    fail_over_at: datetime | None
+    failed_over_at: datetime | None

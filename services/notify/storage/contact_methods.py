@@ -19,7 +19,7 @@ from services.notify.tables import contact_methods, route_logs
 _OF_RESPONDERS: LiteralString = """
 select contact_method_id, responder_id, channel, address, secret, enabled, min_severity, delay, disabled_reason,
     request_id, created_at, "order", quiet_hours, notify_on_resolve, verified_at
-from contact_methods where responder_id = any (%b::text[]) and enabled order by contact_method_id"""
+from contact_methods where responder_id = any (%b::text[]) order by contact_method_id"""
 
 
 async def create(conn: AsyncConnection, method: ContactMethod) -> bool:
@@ -58,7 +58,7 @@ async def find(
 
 
 async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> list[ContactMethod]:
-    """Every enabled method of these people, in the order of the ids; hot."""
+    """Every method of these people, in the order of the ids; hot."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_OF_RESPONDERS, [list(responder_ids)])
         return [_method(row) for row in await cursor.fetchall()]
@@ -71,14 +71,6 @@ async def change(conn: AsyncConnection, method: ContactMethod, names: Iterable[s
     await conn.execute(statement.values({name: values[name] for name in names}))
 
 
-async def disable(conn: AsyncConnection, contact_method_id: str, reason: str) -> None:
-    """Disables a method by itself, unless it is disabled."""
-    statement = update(contact_methods).where(
-        contact_methods.c.contact_method_id == contact_method_id, contact_methods.c.enabled
-    )
-    await conn.execute(statement.values(enabled=False, disabled_reason=reason))
-
-
 async def remove(conn: AsyncConnection, contact_method_id: str, reason: str) -> bool:
     """Deletes a method and cancels what is not sent by it yet; False when there is none."""
     gone = await conn.execute(
@@ -89,7 +81,9 @@ async def remove(conn: AsyncConnection, contact_method_id: str, reason: str) -> 
     waiting = update(route_logs).where(
         route_logs.c.contact_method_id == contact_method_id, route_logs.c.status == Status.PENDING
     )
-    await conn.execute(waiting.values(status=Status.CANCELLED, due_at=None, last_error=reason))
+    await conn.execute(
+        waiting.values(status=Status.CANCELLED, due_at=None, fail_over_at=None, last_error=reason)
+    )
     return True
 
 

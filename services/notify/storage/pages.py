@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,7 +37,8 @@ with given as materialized (
     select r.*, a.alert_id, a.accepted_at, r.status = 'PENDING' and k.settled_version >= a.alert_version as late
     from json_to_recordset(%(routes)s::json) as r (
         route_log_id uuid, execution_id uuid, responder_id text, channel text, contact_method_id text,
-        address text, status text, attempts int, sent_at timestamptz, due_at timestamptz, expires_at timestamptz)
+        address text, status text, attempts int, sent_at timestamptz, due_at timestamptz, expires_at timestamptz,
+        decision text, delay interval, fail_over_at timestamptz)
     join accepted a using (execution_id) join known k using (alert_id)
 ), counted as (
     insert into inboxes (responder_id, last_position)
@@ -46,12 +47,13 @@ with given as materialized (
     returning responder_id, last_position
 ), written as (
     insert into route_logs (route_log_id, execution_id, alert_id, responder_id, channel, contact_method_id, address,
-        status, attempts, last_error, created_at, sent_at, due_at, expires_at, position)
+        status, attempts, last_error, created_at, sent_at, due_at, expires_at, position, decision, delay, fail_over_at)
     select route_log_id, execution_id, alert_id, responder_id, channel, contact_method_id, address,
         case when late then 'CANCELLED' else status end, attempts, case when late then %(settled)s else '' end,
         accepted_at, sent_at, case when late then null else due_at end, expires_at,
         case when channel = 'IN_APP' then last_position + 1
-            - row_number() over (partition by responder_id, channel order by route_log_id desc) end
+            - row_number() over (partition by responder_id, channel order by route_log_id desc) end,
+        decision, delay, case when late then null else fail_over_at end
     from planned left join counted using (responder_id)
 )
 insert into outbox (id, type, subject, data, at, trace_parent)
@@ -111,15 +113,9 @@ async def settle(conn: AsyncConnection, versions: Mapping[UUID, int], now: datet
             pages.c.alert_version <= alerts.c.settled_version,
             alerts.c.alert_id.in_(list(versions)),
         )
-        .values(status=Status.CANCELLED, due_at=None, last_error=SETTLED)
+        .values(status=Status.CANCELLED, due_at=None, fail_over_at=None, last_error=SETTLED)
     )
     return (await conn.execute(waiting)).rowcount
-
-
-async def lock(conn: AsyncConnection, execution_ids: Sequence[UUID]) -> None:
-    """Locks pages, in order, so that two failures of one escalation step see each other."""
-    query = select(pages.c.execution_id).where(pages.c.execution_id.in_(execution_ids))
-    await conn.execute(query.order_by(pages.c.execution_id).with_for_update())
 
 
 def _page(page: Page, now: datetime) -> dict[str, Any]:
@@ -147,6 +143,9 @@ def _route(route: RouteLog) -> dict[str, Any]:
         "sent_at": route.sent_at and route.sent_at.isoformat(),
         "due_at": route.due_at and route.due_at.isoformat(),
         "expires_at": route.expires_at and route.expires_at.isoformat(),
+        "decision": route.decision,
+        "delay": route.delay.total_seconds(),
+        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
     }
 
 

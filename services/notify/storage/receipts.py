@@ -43,6 +43,7 @@ async def move(conn: AsyncConnection, routes: Sequence[RouteLog]) -> None:
                 sent_at=bound("sent_at"),
                 read_at=bound("read_at"),
                 due_at=bound("due_at"),
+                fail_over_at=bound("fail_over_at"),
                 last_error=bound("last_error"),
             )
         )
@@ -53,6 +54,7 @@ async def move(conn: AsyncConnection, routes: Sequence[RouteLog]) -> None:
                 "sent_at": route.sent_at,
                 "read_at": route.read_at,
                 "due_at": route.due_at,
+                "fail_over_at": route.fail_over_at,
                 "last_error": route.last_error,
             }
             for route in routes

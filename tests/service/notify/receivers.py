@@ -103,6 +103,7 @@ class Receiver:
     hooks: list[Hook] = field(default_factory=list)
     connections: int = 0
     most_at_once: int = 0
+    cut: int = 0
     always: Answer = field(default_factory=lambda: status(200))
     script: list[Answer] = field(default_factory=list)
     _now: int = 0
@@ -119,8 +120,13 @@ class Receiver:
                 self.hooks.append(hook)
                 self._now += 1
                 self.most_at_once = max(self.most_at_once, self._now)
+                answer = self.script.pop(0) if self.script else self.always
                 try:
-                    await (self.script.pop(0) if self.script else self.always)(writer, hook)
+                    if answer is hang:  # the other side may hang up
+                        await reader.read(1)
+                        self.cut += 1
+                        return
+                    await answer(writer, hook)
                 finally:
                     self._now -= 1
         except (ConnectionError, asyncio.IncompleteReadError):

@@ -124,7 +124,7 @@ async def test_a_receipt_may_overtake_the_answer_to_the_webhook(world: World, re
 async def test_a_reported_failure_exhausts_the_person(world: World, paged: route_pb2.RouteLog) -> None:
     route = await world.receipt(paged.route_log_id, FAILED, detail="number not in service")
     assert (name(route), route.last_error) == (FAILED, "number not in service")
-    assert kinds(world) == ["notification.failed", "notification.exhausted"]
+    await eventually(lambda: kinds(world) == ["notification.failed", "notification.exhausted"])
 
 
 async def test_one_of_two_failing_receipts_at_the_same_moment_sees_the_other(world: World) -> None:
@@ -139,7 +139,8 @@ async def test_one_of_two_failing_receipts_at_the_same_moment_sees_the_other(wor
             world.receipt(first.route_log_id, FAILED),
             world.receipt(second.route_log_id, FAILED, replica=other),
         )
-    assert sorted(kinds(world)) == ["notification.exhausted", "notification.failed", "notification.failed"]
+    told = ["notification.exhausted", "notification.failed", "notification.failed"]
+    await eventually(lambda: sorted(kinds(world)) == told)
 
 
 async def test_escalation_is_asked_until_it_answers(world: World, paged: route_pb2.RouteLog) -> None:

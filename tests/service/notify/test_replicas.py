@@ -7,14 +7,22 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import nats
 import pytest
 
+from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
+from services.notify.deliverer.leases import LEASE
+from services.notify.domain.delivery import Outcome
+from services.notify.domain.route import Status
+from services.notify.storage import attempts, routes
 from tests.fixtures.eventually import eventually
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, status
@@ -22,7 +30,6 @@ from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, Replica, World, a
 from tocsin.escalation.v1 import alert_pb2, events_pb2
 from tocsin.notify.v1 import page_service_pb2
 
-LEASE = timedelta(seconds=31)
 ROOT = Path(__file__).parents[3]
 
 
@@ -43,22 +50,63 @@ async def test_two_deliverers_never_send_the_same_page(world: World, receiver: R
     assert len(receiver.hooks) == len({hook.id for hook in receiver.hooks}) == 200
 
 
-async def test_what_is_being_tried_is_left_alone_until_its_lease_ends(
+async def test_what_is_being_tried_is_left_alone_however_long_it_takes(
     world: World, receiver: Receiver
 ) -> None:
+    """The lease is stretched while the attempt goes on, whoever looks for work meanwhile."""
     await world.start()
     await world.webhook("alice", receiver)
     receiver.script = [receivers.hang]
     page = await world.page("alice")
     await receiver.got(1)
-    for replica in world.replicas:
-        await world.page("bob", replica=replica)
-    world.clock.advance(timedelta(seconds=29))
-    await world.page("bob")
+    ((first,),) = world.sql("select due_at from route_logs where status = 'PENDING'")
+    for _ in range(4):
+        world.clock.advance(LEASE / 3)
+        stretched = f"select 1 from route_logs where status = 'PENDING' and due_at > '{first}'"
+        await eventually(partial(world.sql, stretched))
+        ((first,),) = world.sql("select due_at from route_logs where status = 'PENDING'")
+        for replica in world.replicas:
+            await world.page("bob", replica=replica)
+    assert (await world.routes(page))[0].attempts == 1
     assert len(receiver.hooks) == 1
-    world.clock.advance(timedelta(seconds=2))
+
+
+async def test_an_attempt_whose_lease_is_lost_is_cut_and_tried_by_another(
+    world: World, receiver: Receiver
+) -> None:
+    await world.webhook("alice", receiver)
+    receiver.script = [receivers.hang]
+    page = await world.page("alice")
+    await receiver.got(1)
+    world.clock.advance(LEASE + timedelta(seconds=1))
+    await world.page("bob")
     assert (await world.becomes(page, "SENT")).attempts == 2
     assert {hook.id for hook in receiver.hooks} == {(await world.routes(page))[0].route_log_id}
+    await eventually(lambda: receiver.cut == 1)
+
+
+async def test_one_that_was_stopped_meanwhile_writes_nothing(world: World, receiver: Receiver) -> None:
+    """The count of attempts is the fence: a failure of the attempt before is no news of this one."""
+    await world.webhook("alice", receiver)
+    receiver.always = receivers.hang
+    page = await world.page("alice")
+    await receiver.got(1)
+    db = Database(world.database.url("notify"), name="stale")
+    await db.open()
+    (row,) = await world.routes(page)
+    route_log_id = UUID(row.route_log_id)
+    async with db.connect() as conn:
+        (route,) = await routes.get(conn, [route_log_id])
+    stale = replace(route, attempts=0, status=Status.FAILED, due_at=None, last_error="stale")
+    async with db.raw() as conn:
+        await attempts.record(conn, [Outcome(stale, disable="stale")], [])
+        assert await attempts.extend(conn, {route_log_id: 0}, world.clock.now()) == set()
+        assert await attempts.extend(conn, {route_log_id: 1}, route.due_at or world.clock.now()) == {
+            route_log_id
+        }
+    await db.close()
+    assert (await world.becomes(page, "PENDING")).last_error == ""
+    assert world.sql("select enabled from contact_methods") == [(True,)]
 
 
 @asynccontextmanager
@@ -101,7 +149,7 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
         _accept_by_hand(world, page)
         assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
     await world.start()
-    world.clock.advance(LEASE)
+    world.clock.advance(LEASE + timedelta(seconds=1))
     route = await world.becomes(page, "SENT")
     assert route.attempts == 2
     await receiver.got(sends)

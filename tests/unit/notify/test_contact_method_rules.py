@@ -13,6 +13,7 @@ from services.notify.domain.contact_method import (
     secret_key,
     url_problem,
 )
+from services.notify.domain.decision import Decision
 
 
 def a_method(
@@ -34,10 +35,11 @@ def a_method(
 
 
 def test_a_method_is_used_for_what_is_bad_enough() -> None:
-    used = {s for s in Severity if a_method(least=Severity.HIGH).used_for(s)}
-    assert used == {Severity.CRITICAL, Severity.HIGH}
-    assert all(a_method().used_for(severity) for severity in Severity)
-    assert not a_method(enabled=False).used_for(Severity.CRITICAL)
+    skipped = {s: a_method(least=Severity.HIGH).skipped_for(s) for s in Severity}
+    assert {s for s, why in skipped.items() if why is None} == {Severity.CRITICAL, Severity.HIGH}
+    assert skipped[Severity.MEDIUM] is Decision.BELOW_SEVERITY
+    assert not any(a_method().skipped_for(severity) for severity in Severity)
+    assert a_method(enabled=False).skipped_for(Severity.CRITICAL) is Decision.DISABLED
 
 
 def test_a_generated_secret_is_a_key() -> None:

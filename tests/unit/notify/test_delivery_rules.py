@@ -8,18 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.domain.contact_method import Channel
-from services.notify.domain.delivery import (
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    Claimed,
-    Rejected,
-    Retry,
-    Sent,
-    exhausted,
-    outcome,
-    pause,
-    unsendable,
-)
+from services.notify.domain.decision import Decision
+from services.notify.domain.delivery import Claimed, Rejected, Retry, Sent, outcome, unsendable
+from services.notify.domain.patience import LONGEST_ASKED, PATIENCE, SHORTEST_PAUSE
 from services.notify.domain.route import RouteLog, Status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +36,10 @@ def a_route(
         due_at=NOW,
         expires_at=NOW + timedelta(hours=24),
         position=None,
+        decision=Decision.PLANNED,
+        delay=timedelta(),
+        fail_over_at=None,
+        failed_over_at=None,
     )
 
 
@@ -68,7 +63,11 @@ def test_sent_is_done() -> None:
 
 def test_a_retry_waits_with_its_reason() -> None:
     route = outcome(a_route(), Retry("HTTP 500"), NOW, jitter=1).route
-    assert (route.status, route.last_error, route.due_at) == (Status.PENDING, "HTTP 500", NOW + FIRST_RETRY)
+    assert (route.status, route.last_error, route.due_at) == (
+        Status.PENDING,
+        "HTTP 500",
+        NOW + PATIENCE[Channel.WEBHOOK].first,
+    )
 
 
 def test_a_rejection_fails_and_may_disable_the_method() -> None:
@@ -88,14 +87,41 @@ def test_an_endless_reason_is_cut() -> None:
     assert len(outcome(a_route(), Retry("x" * 10_000), NOW, jitter=0).route.last_error) == 1_000
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1), st.integers(0, 86_400))
+@given(st.sampled_from(Channel), st.integers(1, 10_000), st.floats(0, 1), st.integers(0, 86_400))
 def test_pauses_grow_within_bounds_and_never_undercut_what_was_asked(
-    n: int, jitter: float, asked: int
+    channel: Channel, n: int, jitter: float, asked: int
 ) -> None:
-    alone = pause(n, None, jitter=jitter)
-    assert FIRST_RETRY / 2 <= alone <= LONGEST_RETRY
-    assert pause(n, timedelta(seconds=asked), jitter=jitter) >= max(alone, timedelta(seconds=asked))
-    assert pause(n + 1, None, jitter=jitter) >= alone
+    patience = PATIENCE[channel]
+    alone = patience.pause(n, None, jitter=jitter)
+    assert SHORTEST_PAUSE <= alone <= patience.longest
+    assert patience.pause(n + 1, None, jitter=jitter) >= alone
+    wanted = min(timedelta(seconds=asked), LONGEST_ASKED)
+    assert patience.pause(n, timedelta(seconds=asked), jitter=jitter) == max(alone, wanted)
+
+
+def test_the_jitter_is_full() -> None:
+    """What failed together spreads over the whole pause: half a pause would still come in a wave."""
+    pauses = [PATIENCE[Channel.WEBHOOK].pause(8, None, jitter=n / 10) for n in range(11)]
+    assert pauses == sorted(set(pauses))
+    assert (pauses[0], pauses[-1]) == (SHORTEST_PAUSE, timedelta(seconds=128))
+
+
+def test_a_retry_that_would_come_too_late_fails_over_at_once() -> None:
+    late = NOW + timedelta(seconds=30)
+    waiting = replace(a_route(), fail_over_at=late)
+    assert outcome(waiting, Retry("HTTP 500"), NOW, jitter=1).route.fail_over_at == late
+    asked = Retry("HTTP 429", after=timedelta(minutes=5))
+    assert outcome(waiting, asked, NOW, jitter=0).route.fail_over_at == NOW
+    over = replace(a_route(), failed_over_at=NOW)
+    assert outcome(over, asked, NOW, jitter=0).route.fail_over_at is None
+
+
+def test_what_failed_fails_over_at_once_and_once() -> None:
+    assert outcome(a_route(), Rejected("HTTP 410"), NOW, jitter=0).route.fail_over_at == NOW
+    given_up = replace(a_route(), failed_over_at=NOW)
+    assert outcome(given_up, Rejected("HTTP 410"), NOW, jitter=0).route.fail_over_at is None
+    waiting = replace(a_route(), fail_over_at=NOW + timedelta(seconds=30))
+    assert outcome(waiting, Sent(), NOW, jitter=0).route.fail_over_at is None
 
 
 def test_what_is_not_even_tried() -> None:
@@ -104,14 +130,3 @@ def test_what_is_not_even_tried() -> None:
     disabled = unsendable(a_claim(a_route(), enabled=False, why="HTTP 410"), NOW)
     assert disabled == Rejected("the contact method is disabled: HTTP 410")
     assert unsendable(a_claim(a_route()), NOW + timedelta(hours=24)) is not None
-
-
-def test_a_person_is_out_of_reach_when_everything_but_the_inbox_failed() -> None:
-    inbox, failed = a_route(Status.SENT, Channel.IN_APP), a_route(Status.FAILED)
-    assert exhausted([inbox, failed])
-    assert exhausted([inbox, failed, replace(failed, status=Status.CANCELLED)])
-    assert not exhausted([inbox])
-    assert not exhausted([inbox, a_route(Status.CANCELLED)])
-    for status in Status:
-        if status not in (Status.FAILED, Status.CANCELLED):
-            assert not exhausted([inbox, failed, a_route(status)])

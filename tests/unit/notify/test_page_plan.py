@@ -5,6 +5,7 @@ from datetime import time, timedelta
 from uuid import UUID
 
 from services.notify.domain.contact_method import Channel, Severity
+from services.notify.domain.decision import Decision
 from services.notify.domain.page import Page, planned, responders
 from services.notify.domain.quiet_hours import QuietHours
 from services.notify.domain.route import Status
@@ -39,11 +40,22 @@ def test_methods_are_due_after_their_delay() -> None:
     assert (at_once.status, at_once.due_at) == (Status.PENDING, NOW)
     assert later.due_at == NOW + timedelta(minutes=3)
     assert later.expires_at == NOW + timedelta(minutes=3, hours=24)
+    assert later.delay == timedelta(minutes=3)
+    assert later.fail_over_at == NOW + timedelta(minutes=4)
 
 
-def test_methods_of_others_and_for_worse_alerts_are_left_out() -> None:
-    methods = [a_method("bob"), a_method(least=Severity.CRITICAL), a_method(enabled=False)]
-    assert len(planned(a_page("alice"), methods, NOW)) == 1
+def test_methods_of_others_are_left_out() -> None:
+    assert len(planned(a_page("alice"), [a_method("bob")], NOW)) == 1
+
+
+def test_methods_that_are_not_used_are_skipped_with_the_reason() -> None:
+    methods = [a_method(least=Severity.CRITICAL), a_method(enabled=False)]
+    _, *skipped = planned(a_page("alice"), methods, NOW)
+    assert [(r.status, r.decision) for r in skipped] == [
+        (Status.SKIPPED, Decision.BELOW_SEVERITY),
+        (Status.SKIPPED, Decision.DISABLED),
+    ]
+    assert all(r.due_at is r.fail_over_at is r.expires_at is None for r in skipped)
 
 
 def test_who_is_told_by_some_pages() -> None:
@@ -79,5 +91,8 @@ def test_methods_go_by_their_order() -> None:
 
 def test_only_a_webhook_counts_without_having_been_confirmed() -> None:
     mail = replace(a_method(), channel=Channel.EMAIL, address="a@b.example")
-    assert len(planned(a_page("alice"), [mail], NOW)) == 1
-    assert len(planned(a_page("alice"), [replace(mail, verified_at=NOW)], NOW)) == 2
+    (_, skipped), (_, used) = (
+        planned(a_page("alice"), [one], NOW) for one in (mail, replace(mail, verified_at=NOW))
+    )
+    assert (skipped.status, skipped.decision) == (Status.SKIPPED, Decision.UNVERIFIED)
+    assert (used.status, used.decision) == (Status.PENDING, Decision.PLANNED)

@@ -22,21 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.notify.v1 import contact_method_pb2 as tocsin_dot_notify_dot_v1_dot_contact__method__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctocsin/notify/v1/route.proto\x12\x10tocsin.notify.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tocsin/notify/v1/contact_method.proto\"\xd3\x04\n\x08RouteLog\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x03 \x01(\t\x12\x14\n\x0cresponder_id\x18\x04 \x01(\t\x12\x30\n\x07\x63hannel\x18\x05 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x0f\n\x07\x61\x64\x64ress\x18\x06 \x01(\t\x12\x31\n\x06status\x18\x07 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nlast_error\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08receipts\x18\x0c \x03(\x0b\x32\x19.tocsin.notify.v1.Receipt\x12\x19\n\x11\x63ontact_method_id\x18\r \x01(\t\x12\x33\n\x0fnext_attempt_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x08\n\x04SENT\x10\x02\x12\r\n\tDELIVERED\x10\x03\x12\x08\n\x04READ\x10\x04\x12\x10\n\x0c\x41\x43KNOWLEDGED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\r\n\tCANCELLED\x10\x07\"\xb9\x01\n\x07Receipt\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctocsin/notify/v1/route.proto\x12\x10tocsin.notify.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tocsin/notify/v1/contact_method.proto\"\xfe\x06\n\x08RouteLog\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x03 \x01(\t\x12\x14\n\x0cresponder_id\x18\x04 \x01(\t\x12\x30\n\x07\x63hannel\x18\x05 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x0f\n\x07\x61\x64\x64ress\x18\x06 \x01(\t\x12\x31\n\x06status\x18\x07 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nlast_error\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08receipts\x18\x0c \x03(\x0b\x32\x19.tocsin.notify.v1.Receipt\x12\x19\n\x11\x63ontact_method_id\x18\r \x01(\t\x12\x33\n\x0fnext_attempt_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x08\x64\x65\x63ision\x18\x0f \x01(\x0e\x32#.tocsin.notify.v1.RouteLog.Decision\x12(\n\x05\x64\x65lay\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0e\x66\x61iled_over_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x08\n\x04SENT\x10\x02\x12\r\n\tDELIVERED\x10\x03\x12\x08\n\x04READ\x10\x04\x12\x10\n\x0c\x41\x43KNOWLEDGED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\r\n\tCANCELLED\x10\x07\x12\x0b\n\x07SKIPPED\x10\x08\"\x85\x01\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x0b\n\x07PLANNED\x10\x01\x12\x0f\n\x0b\x46\x41ILED_OVER\x10\x02\x12\x0f\n\x0bQUIET_HOURS\x10\x05\x12\x12\n\x0e\x42\x45LOW_SEVERITY\x10\x03\x12\x0c\n\x08\x44ISABLED\x10\x04\x12\x0e\n\nUNVERIFIED\x10\x06\"\xb9\x01\n\x07Receipt\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.notify.v1.route_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUTELOG']._serialized_start=123
-  _globals['_ROUTELOG']._serialized_end=718
-  _globals['_ROUTELOG_STATUS']._serialized_start=593
-  _globals['_ROUTELOG_STATUS']._serialized_end=718
-  _globals['_RECEIPT']._serialized_start=721
-  _globals['_RECEIPT']._serialized_end=906
+  _globals['_ROUTELOG']._serialized_start=155
+  _globals['_ROUTELOG']._serialized_end=1049
+  _globals['_ROUTELOG_STATUS']._serialized_start=775
+  _globals['_ROUTELOG_STATUS']._serialized_end=913
+  _globals['_ROUTELOG_DECISION']._serialized_start=916
+  _globals['_ROUTELOG_DECISION']._serialized_end=1049
+  _globals['_RECEIPT']._serialized_start=1052
+  _globals['_RECEIPT']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)

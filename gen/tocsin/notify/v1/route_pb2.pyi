@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -49,6 +50,8 @@ class RouteLog(_message.Message):
         """It could not be sent."""
         CANCELLED: RouteLog._Status.ValueType  # 7
         """The alert was taken or closed, or the method deleted, before it was sent."""
+        SKIPPED: RouteLog._Status.ValueType  # 8
+        """It was never to be sent; `decision` says why. Lists show it when it is asked for."""
 
     class Status(_Status, metaclass=_StatusEnumTypeWrapper):
         """How far it has come. It never moves backwards."""
@@ -69,6 +72,47 @@ class RouteLog(_message.Message):
     """It could not be sent."""
     CANCELLED: RouteLog.Status.ValueType  # 7
     """The alert was taken or closed, or the method deleted, before it was sent."""
+    SKIPPED: RouteLog.Status.ValueType  # 8
+    """It was never to be sent; `decision` says why. Lists show it when it is asked for."""
+
+    class _Decision:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RouteLog._Decision.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DECISION_UNSPECIFIED: RouteLog._Decision.ValueType  # 0
+        """Not a valid value."""
+        PLANNED: RouteLog._Decision.ValueType  # 1
+        """When the contact method says."""
+        FAILED_OVER: RouteLog._Decision.ValueType  # 2
+        """Earlier than the contact method says, because another way to this person has failed."""
+        QUIET_HOURS: RouteLog._Decision.ValueType  # 5
+        """Later than the contact method says, when its quiet hours are over."""
+        BELOW_SEVERITY: RouteLog._Decision.ValueType  # 3
+        """Not at all: the alert is not bad enough for the contact method."""
+        DISABLED: RouteLog._Decision.ValueType  # 4
+        """Not at all: the contact method is disabled."""
+        UNVERIFIED: RouteLog._Decision.ValueType  # 6
+        """Not at all: nobody has confirmed the contact method's address."""
+
+    class Decision(_Decision, metaclass=_DecisionEnumTypeWrapper):
+        """Why it is sent when it is, or is not sent at all."""
+
+    DECISION_UNSPECIFIED: RouteLog.Decision.ValueType  # 0
+    """Not a valid value."""
+    PLANNED: RouteLog.Decision.ValueType  # 1
+    """When the contact method says."""
+    FAILED_OVER: RouteLog.Decision.ValueType  # 2
+    """Earlier than the contact method says, because another way to this person has failed."""
+    QUIET_HOURS: RouteLog.Decision.ValueType  # 5
+    """Later than the contact method says, when its quiet hours are over."""
+    BELOW_SEVERITY: RouteLog.Decision.ValueType  # 3
+    """Not at all: the alert is not bad enough for the contact method."""
+    DISABLED: RouteLog.Decision.ValueType  # 4
+    """Not at all: the contact method is disabled."""
+    UNVERIFIED: RouteLog.Decision.ValueType  # 6
+    """Not at all: nobody has confirmed the contact method's address."""
 
     ROUTE_LOG_ID_FIELD_NUMBER: _builtins.int
     ALERT_ID_FIELD_NUMBER: _builtins.int
@@ -84,6 +128,9 @@ class RouteLog(_message.Message):
     RECEIPTS_FIELD_NUMBER: _builtins.int
     CONTACT_METHOD_ID_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    FAILED_OVER_AT_FIELD_NUMBER: _builtins.int
     route_log_id: _builtins.str
     """The id (UUIDv7); also the `webhook-id` of every attempt."""
     alert_id: _builtins.str
@@ -104,6 +151,8 @@ class RouteLog(_message.Message):
     """What went wrong last; empty when nothing did."""
     contact_method_id: _builtins.str
     """The contact method; empty for IN_APP."""
+    decision: Global___RouteLog.Decision.ValueType
+    """Why it is sent when it is, or is not sent at all."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the page was accepted."""
@@ -119,6 +168,14 @@ class RouteLog(_message.Message):
     @_builtins.property
     def next_attempt_at(self) -> _timestamp_pb2.Timestamp:
         """When it is tried next, while it is PENDING."""
+
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """How long after the page the contact method was to be used, quiet hours included."""
+
+    @_builtins.property
+    def failed_over_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was not waited for any longer and the person's next way was used; it may be tried in the background."""
 
     def __init__(
         self,
@@ -137,10 +194,13 @@ class RouteLog(_message.Message):
         receipts: _abc.Iterable[Global___Receipt] | None = ...,
         contact_method_id: _builtins.str = ...,
         next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
+        decision: Global___RouteLog.Decision.ValueType = ...,
+        delay: _duration_pb2.Duration | None = ...,
+        failed_over_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delay", b"delay", "failed_over_at", b"failed_over_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "execution_id", b"execution_id", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

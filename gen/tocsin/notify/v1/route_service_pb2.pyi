@@ -58,6 +58,7 @@ class ListRoutesRequest(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    SHOW_SKIPPED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many to return: default 50, at most 1000."""
     page_token: _builtins.str
@@ -70,6 +71,8 @@ class ListRoutesRequest(_message.Message):
     """Only pages by this channel."""
     execution_id: _builtins.str
     """Only pages of this escalation step."""
+    show_skipped: _builtins.bool
+    """Also pages that were never to be sent, with the reason; they are also found by the status SKIPPED."""
     @_builtins.property
     def status(self) -> _containers.RepeatedScalarFieldContainer[_route_pb2.RouteLog.Status.ValueType]:
         """Only pages in one of these statuses."""
@@ -94,10 +97,11 @@ class ListRoutesRequest(_message.Message):
         execution_id: _builtins.str = ...,
         start: _timestamp_pb2.Timestamp | None = ...,
         end: _timestamp_pb2.Timestamp | None = ...,
+        show_skipped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "channel", b"channel", "end", b"end", "execution_id", b"execution_id", "page_size", b"page_size", "page_token", b"page_token", "responder_id", b"responder_id", "start", b"start", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "channel", b"channel", "end", b"end", "execution_id", b"execution_id", "page_size", b"page_size", "page_token", b"page_token", "responder_id", b"responder_id", "show_skipped", b"show_skipped", "start", b"start", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

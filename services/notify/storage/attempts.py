@@ -1,0 +1,189 @@
+"""Attempts: the claims on what is due, the leases while it is tried, and what became of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection as RawConnection
+from psycopg.rows import dict_row
+
+from chassis.outbox import Event
+from services.notify.domain.contact_method import Channel
+from services.notify.domain.decision import Decision
+from services.notify.domain.delivery import Claimed, Outcome
+from services.notify.domain.route import RouteLog, Status
+
+_FIELDS = tuple(RouteLog.__dataclass_fields__)
+
+_CLAIM: LiteralString = """
+with waiting as materialized (
+    select route_log_id, address, row_number() over (partition by address order by due_at) as place
+    from (
+        select route_log_id, address, due_at from route_logs
+        where status = 'PENDING' and due_at <= %(now)s and address <> all (%(full)s::text[])
+        order by due_at limit %(scan)s) due
+), chosen as materialized (
+    select route_logs.route_log_id from route_logs join waiting using (route_log_id)
+    left join json_to_recordset(%(rooms)s::json) as room (address text, room int)
+        on room.address = waiting.address
+    where place <= coalesce(room.room, %(room)s) and status = 'PENDING' and due_at <= %(now)s
+    order by place, due_at limit %(limit)s for update of route_logs skip locked
+), claimed as (
+    update route_logs set attempts = attempts + 1, due_at = %(until)s
+    from chosen where route_logs.route_log_id = chosen.route_log_id returning route_logs.*
+)
+select claimed.*, p.alert, p.reason, p.level, p.accepted_at, m.enabled, coalesce(m.secret, '') as secret,
+    coalesce(m.disabled_reason, '') as disabled_reason
+from claimed join pages p using (execution_id) left join contact_methods m using (contact_method_id)"""
+
+_NEXT_DUE: LiteralString = """
+select due_at from route_logs where status = 'PENDING' and due_at > %(now)s order by due_at limit 1"""
+
+_RECORD: LiteralString = """
+with given as materialized (
+    select * from json_to_recordset(%(outcomes)s::json) as g (
+        route_log_id uuid, attempts int, status text, sent_at timestamptz, last_error text, due_at timestamptz,
+        fail_over_at timestamptz, method text, disable text)
+    order by route_log_id
+), locked as materialized (
+    select r.route_log_id, r.status, r.attempts, r.sent_at from route_logs r join given using (route_log_id)
+    order by r.route_log_id for update of r
+), moved as (
+    update route_logs r set
+        status = g.status, sent_at = g.sent_at, last_error = g.last_error, due_at = g.due_at,
+        fail_over_at = g.fail_over_at
+    from given g join locked l using (route_log_id)
+    where r.route_log_id = g.route_log_id and case g.status
+        when 'SENT' then l.status in ('PENDING', 'CANCELLED')
+        else l.status = 'PENDING' and l.attempts = g.attempts end
+    returning r.route_log_id
+), disabled as (
+    update contact_methods m set enabled = false, disabled_reason = g.disable
+    from given g join moved using (route_log_id)
+    where g.disable <> '' and m.contact_method_id = g.method and m.enabled
+)
+insert into outbox (id, type, subject, data, at, trace_parent)
+select e.id, e.type, e.subject, decode(e.data, 'hex'), e.at, e.trace_parent
+from json_to_recordset(%(events)s::json) as e (
+    id uuid, type text, subject text, data text, at timestamptz, trace_parent text)
+join moved on moved.route_log_id = e.subject::uuid"""
+
+
+_EXTEND: LiteralString = """
+with held as materialized (
+    select route_log_id from route_logs r join unnest(%(ids)b::uuid[], %(attempts)b::int[]) as h (id, attempt)
+        on r.route_log_id = h.id and r.attempts = h.attempt
+    where status = 'PENDING' order by route_log_id for update of r
+)
+update route_logs set due_at = %(until)s from held where route_logs.route_log_id = held.route_log_id
+returning route_logs.route_log_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many more attempts a deliverer can make: `total` in all, `each` per address unless `by_address` says."""
+
+    total: int
+    each: int
+    by_address: Mapping[str, int]
+
+
+async def claim(
+    conn: RawConnection, *, now: datetime, lease: timedelta, room: Room, scan: int
+) -> list[Claimed]:
+    """Claims what is due for this process alone, until the lease ends; hot.
+
+    Looks at the `scan` rows that are due longest. Where addresses compete each gets its share before one gets more.
+    """
+    full = [address for address, left in room.by_address.items() if left <= 0]
+    rooms = [{"address": address, "room": left} for address, left in room.by_address.items() if left > 0]
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            _CLAIM,
+            {
+                "now": now,
+                "until": now + lease,
+                "full": full,
+                "rooms": json.dumps(rooms),
+                "room": room.each,
+                "limit": room.total,
+                "scan": scan,
+            },
+        )
+        return [_claimed(row) for row in await cursor.fetchall()]
+
+
+async def next_due(conn: RawConnection, now: datetime) -> datetime | None:
+    """When the next row becomes due that is not due yet."""
+    row = await (await conn.execute(_NEXT_DUE, {"now": now})).fetchone()
+    return row[0] if row else None
+
+
+async def extend(conn: RawConnection, held: Mapping[UUID, int], until: datetime) -> set[UUID]:
+    """Makes leases, given by route log and attempt, last until then; answers which are still held."""
+    parameters = {"ids": list(held), "attempts": list(held.values()), "until": until}
+    rows = await conn.execute(_EXTEND, parameters)
+    return {row[0] for row in await rows.fetchall()}
+
+
+async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Sequence[Event]) -> None:
+    """Writes what became of attempts, and their events; hot.
+
+    The count of attempts fences: an attempt whose lease another process has taken over changes nothing, unless it was sent. A page cancelled while
+    it was under way counts as sent when it was. The events' subjects are the route logs' ids.
+    """
+    await conn.execute(
+        _RECORD,
+        {
+            "outcomes": json.dumps([_outcome(outcome) for outcome in outcomes]),
+            "events": json.dumps([_event(event) for event in events]),
+        },
+    )
+
+
+def _claimed(row: Mapping[str, Any]) -> Claimed:
+    values = {name: row[name] for name in _FIELDS}
+    values |= {
+        "channel": Channel(row["channel"]),
+        "status": Status(row["status"]),
+        "decision": Decision(row["decision"]),
+    }
+    return Claimed(
+        route=RouteLog(**values),
+        alert=row["alert"],
+        reason=row["reason"],
+        level=row["level"],
+        accepted_at=row["accepted_at"],
+        enabled=row["enabled"],
+        secret=row["secret"],
+        disabled_reason=row["disabled_reason"],
+    )
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    route = outcome.route
+    return {
+        "route_log_id": str(route.route_log_id),
+        "attempts": route.attempts,
+        "status": route.status,
+        "sent_at": route.sent_at and route.sent_at.isoformat(),
+        "last_error": route.last_error,
+        "due_at": route.due_at and route.due_at.isoformat(),
+        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "method": route.contact_method_id,
+        "disable": outcome.disable,
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "subject": event.subject,
+        "data": event.data.hex(),
+        "at": event.at.isoformat(),
+        "trace_parent": event.trace_parent,
+    }

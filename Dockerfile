@@ -7,6 +7,7 @@ COPY requirements/build.txt requirements/main.txt requirements/
 RUN /venv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/build.txt -r requirements/main.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY chassis chassis
+COPY identity identity
 COPY services services
 COPY cli cli
 COPY gen gen

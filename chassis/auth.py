@@ -18,10 +18,16 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The subject of a token and its scopes; no subject means that no token came."""
+    """The subject of a token and its scopes; no subject means that no token came.
+
+    `credential` is the id of the API key that came instead of a token, `rate` the calls a second that it may make; 0
+    means no limit of its own.
+    """
 
     subject: str = ""
     scopes: frozenset[str] = frozenset()
+    credential: str = ""
+    rate: int = 0
 
     def has(self, scope: str) -> bool:
         """Whether the scope is granted; `admin` grants all."""
@@ -30,6 +36,7 @@ class Principal:
 
 ANONYMOUS = Principal()
 _current: ContextVar[Principal] = ContextVar("principal", default=ANONYMOUS)
+_method: ContextVar[str] = ContextVar("method", default="")
 
 
 def caller() -> Principal:
@@ -37,9 +44,15 @@ def caller() -> Principal:
     return _current.get()
 
 
-def enter(principal: Principal) -> None:
-    """Makes the principal the caller for the rest of this task."""
+def method() -> str:
+    """The full path of the method under way; empty outside calls."""
+    return _method.get()
+
+
+def enter(principal: Principal, method: str = "") -> None:
+    """Makes the principal the caller, of a method, for the rest of this task."""
     _current.set(principal)
+    _method.set(method)
 
 
 def actor(named: str) -> str:
@@ -70,20 +83,33 @@ class Verifier:
         self._key = key
         self._seen: dict[str, tuple[Principal, float]] = {}
 
-    def principal(self, authorization: str) -> Principal:
-        """The principal of an `authorization` header.
+    def known(self, authorization: str | None) -> Principal | None:
+        """The principal of a header that was seen before, or of none; None when `check` must look at it."""
+        if authorization is None:
+            return ANONYMOUS
+        known = self._seen.get(authorization)
+        return known[0] if known is not None and known[1] > time.time() else None
+
+    async def check(self, authorization: str) -> Principal:
+        """The principal of an `authorization` header that is not known yet; remembered from now on.
 
         Raises Unauthenticated when it is no bearer token, forged or expired.
         """
-        known = self._seen.get(authorization)
-        if known is not None and known[1] > time.time():
-            return known[0]
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("authorization: want 'Bearer <token>'")
+        return self.principal(authorization)
+
+    async def admit(self, authorization: str | None, scope: str) -> Principal:
+        """The caller, when it may call a method that asks for `scope`; raises what `check` and `permit` raise."""
+        return permit(self.known(authorization) or await self.check(authorization or ""), scope)
+
+    def principal(self, authorization: str) -> Principal:
+        """The principal of an `authorization` header with a token of the shared key; raises Unauthenticated."""
         try:
             claims = jwt.decode(
-                token, self._key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["sub"]}
+                bearer(authorization),
+                self._key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                options={"require": ["sub"]},
             )
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("the token has expired", reason="TOKEN_EXPIRED") from None
@@ -93,24 +119,34 @@ class Verifier:
         if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
             raise Unauthenticated("the token's scopes are not a list of names")
         principal = Principal(claims["sub"], frozenset(scopes))
+        self.remember(authorization, principal, claims.get("exp", float("inf")))
+        return principal
+
+    def remember(self, authorization: str, principal: Principal, until: float) -> None:
+        """Makes a header known until an instant, in Unix seconds."""
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
-        self._seen[authorization] = (principal, claims.get("exp", float("inf")))
-        return principal
+        self._seen[authorization] = (principal, until)
 
-    def admit(self, authorization: str | None, scope: str) -> Principal:
-        """The caller, when it may call a method that asks for `scope` (empty: open to all).
 
-        Raises Unauthenticated without a valid token, Denied when the token lacks the scope.
-        """
-        if authorization is None:
-            if scope:
-                raise Unauthenticated("authorization: a bearer token is required")
-            return ANONYMOUS
-        principal = self.principal(authorization)
-        if scope and not principal.has(scope):
-            raise Denied(f"the token lacks the scope {scope!r}", reason="SCOPE_REQUIRED")
-        return principal
+def bearer(authorization: str) -> str:
+    """The token of an `authorization` header; raises Unauthenticated when it has none."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("authorization: want 'Bearer <token>'")
+    return token
+
+
+def permit(principal: Principal, scope: str) -> Principal:
+    """The principal, when it may call a method that asks for `scope` (empty: open to all).
+
+    Raises Unauthenticated when no token came, Denied when the scope is lacking.
+    """
+    if scope and principal is ANONYMOUS:
+        raise Unauthenticated("authorization: a bearer token is required")
+    if scope and not principal.has(scope):
+        raise Denied(f"the token lacks the scope {scope!r}", reason="SCOPE_REQUIRED")
+    return principal
 
 
 def scopes_of(services: Iterable[ServiceDescriptor], option: object) -> Mapping[str, str]:

@@ -126,7 +126,11 @@ class _Gate(grpc.aio.ServerInterceptor):
             started = time.perf_counter()
             took = succeeded
             try:
-                self._admit(scope, context)
+                authorization = _arrive(context)
+                principal = self._verifier.known(authorization) or await self._verifier.check(
+                    authorization or ""
+                )
+                auth.enter(auth.permit(principal, scope), method)
                 message = _decoded(decode, request)
                 paging.enter(method, message)
                 return await behaviour(message, context)
@@ -145,7 +149,8 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             try:
-                self._admit(scope, context)
+                principal = await self._verifier.admit(_arrive(context), scope)
+                auth.enter(principal, method)
                 async for answer in behaviour(_decoded(decode, request), context):
                     yield answer
             except Exception as error:
@@ -153,17 +158,19 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _admit(self, scope: str, context: Context) -> None:
-        authorization = parent = None
-        for key, value in context.invocation_metadata() or ():
-            if key == "authorization":
-                authorization = str(value)
-            elif key == "traceparent":
-                parent = str(value)
-        telemetry.enter_trace(parent)
-        left = context.time_remaining()
-        _deadline.set(None if left is None else time.monotonic() + left)
-        auth.enter(self._verifier.admit(authorization, scope))
+
+def _arrive(context: Context) -> str | None:
+    """Takes over the caller's trace and deadline; answers the `authorization` header."""
+    authorization = parent = None
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            authorization = str(value)
+        elif key == "traceparent":
+            parent = str(value)
+    telemetry.enter_trace(parent)
+    left = context.time_remaining()
+    _deadline.set(None if left is None else time.monotonic() + left)
+    return authorization
 
 
 def _decoded(decode: Any, request: bytes) -> Any:

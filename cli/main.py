@@ -21,6 +21,7 @@ COMMANDS = {
     "The stack": {
         "up": "cli.up:up",
         "demo": "cli.demo.command:demo",
+        "keys": "cli.keys:app",
         "token": "cli.tokens:token",
         "sink": "cli.sink:sink",
         "migrate": "cli.migrate:migrate",

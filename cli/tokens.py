@@ -23,7 +23,13 @@ def token(
 ) -> None:
     """Print a bearer token."""
     from chassis.auth import mint
+    from identity.scopes import SCOPES
 
+    if unknown := sorted({*scope} - {*SCOPES}):
+        raise typer.BadParameter(
+            f"{', '.join(map(repr, unknown))}: no such scope; want some of {', '.join(SCOPES)}",
+            param_hint="--scope",
+        )
     try:
         lifetime = None if ttl == "never" else duration(ttl)
     except ValueError as error:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from chassis import outbox
-from chassis.auth import Verifier, mint, scopes_of
+from chassis.auth import mint, scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
@@ -15,6 +15,8 @@ from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from identity.follower import Follower
+from identity.gate import Gate
 from services.escalation.api.alerts import AlertApi
 from services.escalation.api.ingest import IngestingIntegrationApi
 from services.escalation.api.noise import NoiseApi
@@ -87,9 +89,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     wakeups.on(stored.CHANNEL, rules.wake)
     wakeups.on(DUE, engine.wake)
 
+    keys = Follower(config, subject="escalation")
     server = Server(
         listen=config.listen,
-        verifier=Verifier(config.token_key),
+        verifier=Gate(config.token_key, keys=keys),
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
@@ -122,6 +125,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             lambda: bus.ensure_stream(STREAM, [SUBJECTS]),
         ],
         loops=[
+            keys.run,
             wakeups.run,
             rules.run,
             relay.run,
@@ -129,6 +133,6 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             upkeep.run,
             timekeeper.run,
         ],
-        closing=[triggers.drain, verbs.drain, roster.close, notify.close, bus.close, db.close],
+        closing=[triggers.drain, verbs.drain, roster.close, notify.close, keys.close, bus.close, db.close],
     ) as service:
         yield service

@@ -45,7 +45,7 @@ class Calendars:
 
     async def _feed(self, incoming: Incoming, variable: str, name: str) -> Response:
         authorization = f"Bearer {_token(incoming)}"
-        self._verifier.admit(authorization, SCOPE)
+        await self._verifier.admit(authorization, SCOPE)
         metadata = [*incoming.metadata(credential=False), ("authorization", authorization)]
         timeout = incoming.timeout() or max(DEADLINE, LONGEST)
         request = calendar_service_pb2.ExportCalendarRequest(**{variable: name})

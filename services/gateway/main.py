@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from starlette.responses import Response
 
 from chassis.auth import Verifier
-from chassis.config import ServiceSettings
 from chassis.errors import Unavailable
 from chassis.process import Running
+from identity.config import IdentitySettings
+from identity.follower import Follower
+from identity.gate import Gate
 from services.gateway import contract, receipts, transcoding
 from services.gateway.backends import Backends
 from services.gateway.calendar import FEEDS, Calendars
@@ -24,7 +26,7 @@ from services.gateway.server import HttpServer
 from services.gateway.transcoding import UnaryEndpoint
 
 
-class Config(ServiceSettings):
+class Config(IdentitySettings):
     """What the gateway is told; `listen` is where it speaks HTTP, the addresses are those of the services' gRPC."""
 
     roster_address: str
@@ -51,8 +53,10 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
     )
     draining = asyncio.Event()
     router: Router[Endpoint] = Router()
-    add_rules(router, spoken, backends, Verifier(config.token_key), draining)
+    keys = Follower(config, subject="gateway")
+    add_rules(router, spoken, backends, Gate(config.token_key, keys=keys), draining)
     connecting = asyncio.create_task(backends.connect())
+    following = asyncio.create_task(keys.run())
     add_own(router, Documents(spoken), connecting, draining)
     open_doors(router, Ingest(backends.channel("escalation")))
     server = HttpServer(listen=config.listen, app=Door(router))
@@ -63,6 +67,8 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
         draining.set()
         connecting.cancel()
         await server.drain()
+        following.cancel()
+        await keys.close()
         await backends.close()
 
 

@@ -71,7 +71,7 @@ class StreamEndpoint:
 
     async def __call__(self, incoming: Incoming) -> Response:
         """The stream of events; raises what went wrong before the first of them."""
-        self._verifier.admit(incoming.authorization, self._scope)
+        await self._verifier.admit(incoming.authorization, self._scope)
         message = await self._reader.read(incoming)
         self._resume(message, incoming.request.headers.get("last-event-id"))
         if incoming.request.method == "HEAD":

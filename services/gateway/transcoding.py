@@ -29,7 +29,7 @@ class UnaryEndpoint:
 
     async def __call__(self, incoming: Incoming) -> Response:
         """The answer over HTTP; raises what went wrong."""
-        self._verifier.admit(incoming.authorization, self._scope)
+        await self._verifier.admit(incoming.authorization, self._scope)
         timeout = incoming.timeout() or DEADLINE
         message = await self.reader.read(incoming)
         return await self.answer(message, timeout=timeout, metadata=incoming.metadata())

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from chassis.auth import Verifier, mint, scopes_of
+from chassis.auth import mint, scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.config import StoringSettings
@@ -18,6 +18,9 @@ from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
 from chassis.wake import Wakeups
+from identity.config import IdentitySettings
+from identity.follower import Follower
+from identity.gate import Gate
 from services.notify import consumer
 from services.notify.acknowledger import Acknowledger
 from services.notify.api.contact_methods import ContactMethodApi
@@ -58,7 +61,7 @@ SERVICES = (
 )
 
 
-class Config(StoringSettings):
+class Config(StoringSettings, IdentitySettings):
     """What notify is told.
 
     `public_url` is where the gateway answers, for receipt links, and `receipt_key` the key that signs them.
@@ -81,9 +84,10 @@ async def build(
     clock = clock or Clock()
     wakeups = Wakeups(db)
     relay = Relay(db, bus, stream=STREAM, source="/tocsin/notify")
+    keys = Follower(config, subject="notify")
     server = Server(
         listen=config.listen,
-        verifier=Verifier(config.token_key),
+        verifier=Gate(config.token_key, keys=keys),
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     networks = Networks(config.webhook_allow.split(","))
@@ -152,6 +156,7 @@ async def build(
             webhooks.open,
         ],
         loops=[
+            keys.run,
             deliverer.run,
             leases.run,
             fail_overs.run,
@@ -164,6 +169,6 @@ async def build(
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],
-        closing=[deliverer.close, webhooks.close, escalation.close, bus.close, db.close],
+        closing=[deliverer.close, webhooks.close, escalation.close, keys.close, bus.close, db.close],
     ) as service:
         yield service

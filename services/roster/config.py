@@ -3,9 +3,10 @@
 from pydantic import Field
 
 from chassis.config import StoringSettings
+from identity.config import IdentitySettings
 
 
-class Config(StoringSettings):
+class Config(StoringSettings, IdentitySettings):
     """What the roster service is told besides what every storing service is."""
 
     gap_ahead_days: int = Field(default=7, ge=0, le=366)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from chassis import outbox
-from chassis.auth import Verifier, scopes_of
+from chassis.auth import scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
@@ -16,6 +16,8 @@ from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from identity.gate import Gate
+from services.roster.api.api_keys import ApiKeyApi
 from services.roster.api.calendars import CalendarApi
 from services.roster.api.on_call import OnCallApi
 from services.roster.api.responders import ResponderApi
@@ -27,10 +29,13 @@ from services.roster.api.time_off import TimeOffApi
 from services.roster.config import Config
 from services.roster.convert import events
 from services.roster.engine import OUTBOX, Engine
+from services.roster.key_memory import KeyMemory
 from services.roster.memory import CHANGED, Memory
 from services.roster.storage import rosters
 from tocsin.options.v1 import options_pb2
 from tocsin.roster.v1 import (
+    api_key_service_pb2,
+    api_key_service_pb2_grpc,
     calendar_service_pb2,
     calendar_service_pb2_grpc,
     on_call_service_pb2,
@@ -58,6 +63,7 @@ SERVICES = [
     swap_service_pb2.DESCRIPTOR.services_by_name["SwapService"],
     on_call_service_pb2.DESCRIPTOR.services_by_name["OnCallService"],
     calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
+    api_key_service_pb2.DESCRIPTOR.services_by_name["ApiKeyService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
 
@@ -71,6 +77,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     wakeups = Wakeups(db)
     snapshot = Snapshot("roster", rosters.Reader().load, db, version=rosters.version)
     memory = Memory(snapshot, wakeups)
+    keys = KeyMemory(db, wakeups, clock)
     relay = Relay(db, bus, stream=events.STREAM, source=events.SOURCE)
     gap_ahead = timedelta(days=config.gap_ahead_days)
     engine = Engine(db=db, memory=memory, wakeups=wakeups, clock=clock, gap_ahead=gap_ahead)
@@ -80,10 +87,13 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
 
     server = Server(
         listen=config.listen,
-        verifier=Verifier(config.token_key),
+        verifier=Gate(config.token_key, keys=keys),
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     _register(server, db, memory, clock)
+    api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server(
+        ApiKeyApi(db, keys, clock, draining=server.draining), server.grpc
+    )
 
     upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
@@ -94,10 +104,11 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             lambda: clock.sync(db),
             lambda: _make_days(db, clock),
             lambda: memory.begin(clock.now()),
+            keys.refresh,
             bus.connect,
             lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
         ],
-        loops=[wakeups.run, snapshot.run, relay.run, engine.run, upkeep.run, timekeeper.run],
+        loops=[wakeups.run, snapshot.run, keys.run, relay.run, engine.run, upkeep.run, timekeeper.run],
         closing=[bus.close, db.close],
     ) as service:
         yield service

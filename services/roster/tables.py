@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy import Sequence as Numbers
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeDecorator
@@ -226,4 +238,27 @@ watches = Table(
     Column("edited_at", DateTime(timezone=True)),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("gaps", Intervals, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("api_key_id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("scopes", Names, nullable=False),
+    Column("rate_limit", Integer, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", DateTime(timezone=True)),
+    Column("request_id", Text),
+)
+
+api_key_changes = Table(
+    "api_key_changes",
+    metadata,
+    Column("only_row", Boolean, primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )

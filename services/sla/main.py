@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from chassis.auth import Verifier, scopes_of
+from chassis.auth import scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
@@ -13,6 +13,8 @@ from chassis.loop import DueLoop
 from chassis.outbox import maintain
 from chassis.process import Running, running
 from chassis.server import Server
+from identity.follower import Follower
+from identity.gate import Gate
 from services.sla import consumer
 from services.sla.api import SlaApi
 from services.sla.config import Config
@@ -30,9 +32,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     db = Database(config.database_url, name="sla", size=config.database_pool)
     bus = Bus(config.nats_url, name="sla")
     clock = clock or Clock()
+    keys = Follower(config, subject="sla")
     server = Server(
         listen=config.listen,
-        verifier=Verifier(config.token_key),
+        verifier=Gate(config.token_key, keys=keys),
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
@@ -61,11 +64,12 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             lambda: bus.ensure_stream(STREAM, SUBJECTS),
         ],
         loops=[
+            keys.run,
             alerts.run,
             notifications.run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],
-        closing=[bus.close, db.close],
+        closing=[keys.close, bus.close, db.close],
     ) as service:
         yield service

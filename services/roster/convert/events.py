@@ -13,7 +13,7 @@ STREAM, SUBJECTS, SOURCE = "TOCSIN_ROSTER", "roster.>", "/tocsin/roster"
 
 
 def changed(
-    resource: Literal["responder", "team", "schedule", "shift", "override", "time_off", "swap"],
+    resource: Literal["responder", "team", "schedule", "shift", "override", "time_off", "swap", "api_key"],
     resource_id: str,
     change: Literal["created", "updated", "deleted"],
     now: datetime,

@@ -18,17 +18,17 @@ def bearer(**claims: object) -> str:
     return "Bearer " + auth.mint(KEY, **given)  # type: ignore[arg-type]
 
 
-def test_a_minted_token_is_admitted_with_its_scopes() -> None:
+async def test_a_minted_token_is_admitted_with_its_scopes() -> None:
     """Also the second time, when it is remembered."""
     verifier = auth.Verifier(KEY)
     header = bearer()
     for _ in range(2):
-        assert verifier.admit(header, "alerts:read").subject == "ada"
+        assert (await verifier.admit(header, "alerts:read")).subject == "ada"
 
 
-def test_admin_covers_every_scope() -> None:
+async def test_admin_covers_every_scope() -> None:
     """Also act-as."""
-    principal = auth.Verifier(KEY).admit(bearer(scopes=["admin"]), "alerts:write")
+    principal = await auth.Verifier(KEY).admit(bearer(scopes=["admin"]), "alerts:write")
     assert principal.has("act-as")
 
 
@@ -43,10 +43,10 @@ def test_admin_covers_every_scope() -> None:
         bearer(ttl=timedelta(seconds=-1)),
     ],
 )
-def test_what_is_no_valid_token_is_unauthenticated(header: str) -> None:
+async def test_what_is_no_valid_token_is_unauthenticated(header: str) -> None:
     """Forged, expired, of another scheme, or nothing."""
     with pytest.raises(Unauthenticated):
-        auth.Verifier(KEY).admit(header, "alerts:read")
+        await auth.Verifier(KEY).admit(header, "alerts:read")
 
 
 @pytest.mark.parametrize("scopes", [5, [{}], "admin"])
@@ -57,28 +57,28 @@ def test_scopes_that_are_no_list_of_names_are_refused(scopes: object) -> None:
         auth.Verifier(KEY).principal(f"Bearer {token}")
 
 
-def test_a_remembered_token_still_expires() -> None:
+async def test_a_remembered_token_still_expires() -> None:
     """Remembering does not prolong."""
     verifier = auth.Verifier(KEY)
     header = bearer(ttl=timedelta(hours=1))
-    principal = verifier.admit(header, "")
+    principal = await verifier.admit(header, "")
     verifier._seen[header] = (principal, 1.0)
-    assert verifier.admit(header, "").subject == "ada"  # decoded anew: an hour is left
+    assert (await verifier.admit(header, "")).subject == "ada"  # decoded anew: an hour is left
     expired = bearer(ttl=timedelta(seconds=-1))
     verifier._seen[expired] = (principal, 1.0)
     with pytest.raises(Unauthenticated):
-        verifier.admit(expired, "")
+        await verifier.admit(expired, "")
 
 
-def test_a_scope_that_is_lacking_is_denied() -> None:
+async def test_a_scope_that_is_lacking_is_denied() -> None:
     """And no token at all is unauthenticated, unless the method is open."""
     verifier = auth.Verifier(KEY)
     with pytest.raises(Denied) as denied:
-        verifier.admit(bearer(), "alerts:write")
+        await verifier.admit(bearer(), "alerts:write")
     assert denied.value.reason == "SCOPE_REQUIRED"
     with pytest.raises(Unauthenticated):
-        verifier.admit(None, "alerts:read")
-    assert verifier.admit(None, "") == auth.ANONYMOUS
+        await verifier.admit(None, "alerts:read")
+    assert (await verifier.admit(None, "")) == auth.ANONYMOUS
 
 
 @pytest.mark.parametrize(

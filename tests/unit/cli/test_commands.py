@@ -58,6 +58,10 @@ def test_a_token_for_the_stack_of_a_data_directory(tmp_path: Path) -> None:
         (["--subject", "ada", "--scope", "admin", "--data-dir", "/nowhere"], "no data directory"),
         (["--subject", "ada", "--scope", "admin", "--ttl", "soon"], "is not a duration"),
         (["--subject", "ada"], "--scope"),
+        (
+            ["--subject", "ada", "--scope", "alerts:wirte"],
+            "'alerts:wirte': no such scope; want some of admin",
+        ),
         (["--scope", "admin"], "--subject"),
     ],
 )

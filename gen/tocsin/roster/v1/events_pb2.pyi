@@ -72,7 +72,9 @@ class ChangedEvent(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
-    """The kind of resource: `responder`, `team`, `schedule`, `shift`, `override`, `time_off` or `swap`."""
+    """The kind of resource: `responder`, `team`, `schedule`, `shift`, `override`, `time_off`, `swap` or
+    `api_key`.
+    """
     resource_id: _builtins.str
     """Its id."""
     change: _builtins.str

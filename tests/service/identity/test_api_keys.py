@@ -1,0 +1,214 @@
+"""API keys: made, shown once, accepted by every service, limited to their scopes, expired, revoked at once."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from chassis.errors import Unauthenticated, Unavailable
+from identity.keys import hashed
+from tests.fixtures.eventually import eventually
+from tests.service.identity.world import Installation
+from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
+from tocsin.sla.v1 import sla_service_pb2, sla_service_pb2_grpc
+
+
+async def test_a_key_is_accepted_everywhere_until_it_is_revoked(installation: Installation) -> None:
+    await installation.start("roster", "sla", "gateway")
+    key = await installation.key("roster:read", "sla:read", subject="ada")
+    secret, read = key["secret"], key["api_key_id"]
+    assert secret.startswith("tocsin_")
+    assert len(secret) == 50
+    overview = sla_service_pb2_grpc.SlaServiceStub(installation.channel("sla", secret))
+    on_call = on_call_service_pb2_grpc.OnCallServiceStub(installation.channel("roster", secret))
+    resolve = on_call_service_pb2.ResolveTargetRequest(target="oncall://active")
+    assert await installation.statuses(secret, ["/oncall/responders", "/sla/overview"]) == {200}
+    await overview.GetOverview(sla_service_pb2.GetOverviewRequest())
+    await on_call.ResolveTarget(resolve)
+    assert (await installation.call("POST", "/oncall/responders", {}, token=secret)).status == 403
+    assert (await installation.call("GET", "/api-keys", token=secret)).status == 403
+
+    admin = installation.token("keys:read", "keys:write")
+    assert (await installation.call("DELETE", f"/api-keys/{read}", token=admin)).status == 200
+    revoked = time.monotonic()
+
+    async def refused() -> bool:
+        for call in (
+            overview.GetOverview(sla_service_pb2.GetOverviewRequest()),
+            on_call.ResolveTarget(resolve),
+        ):
+            try:
+                await call
+            except Unauthenticated:
+                continue
+            return False
+        return (await installation.call("GET", "/oncall/responders", token=secret)).status == 401
+
+    await eventually(refused, timeout=10)
+    assert time.monotonic() - revoked < 5  # a second, and what a busy machine adds
+    gone = await installation.call("GET", f"/api-keys/{read}", token=admin)
+    assert (gone.status, gone.reason) == (404, "UNKNOWN_API_KEY")
+
+
+async def test_the_secret_is_shown_once_and_kept_as_a_hash(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    admin = installation.token("admin")
+    body = {"api_key_id": "ci", "display_name": "The build", "scopes": ["alerts:write", "alerts:write"]}
+    made = await installation.call("POST", "/api-keys?request_id=once", body, token=admin)
+    again = await installation.call("POST", "/api-keys?request_id=once", body, token=admin)
+    read = await installation.call("GET", "/api-keys/ci", token=admin)
+    listed = await installation.call("GET", "/api-keys", token=admin)
+    secret = made.json.pop("secret")
+    assert (
+        again.json.pop("secret") == read.json.pop("secret") == listed.json["api_keys"][0].pop("secret") == ""
+    )
+    assert made.json == again.json == read.json == listed.json["api_keys"][0]
+    assert made.json["scopes"] == ["alerts:write"]
+    assert (made.json["subject"], made.json["created_by"]) == ("api-keys/ci", "ada")
+    taken = await installation.call("POST", "/api-keys", body, token=admin)
+    assert taken.status == 409
+    async with await psycopg.AsyncConnection.connect(installation.database.url("roster")) as conn:
+        [row] = await (
+            await conn.execute("select to_jsonb(api_keys)::text, secret_sha256 from api_keys")
+        ).fetchall()
+    assert secret not in row[0]
+    assert bytes(row[1]) == hashed(secret)
+
+
+async def test_every_wrong_field_of_a_key_is_named(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    body = {
+        "api_key_id": "Not!",
+        "subject": "x" * 129,
+        "scopes": ["alerts:read", "everything", "service"],
+        "rate_limit": -1,
+        "expires_at": "2020-01-01T00:00:00Z",
+    }
+    refused = await installation.call("POST", "/api-keys", body, token=installation.token("admin"))
+    assert refused.status == 400
+    [bad] = [one for one in refused.json["error"]["details"] if one["@type"].endswith("BadRequest")]
+    assert {one["field"] for one in bad["field_violations"]} == {
+        "api_key_id",
+        "subject",
+        "scopes[1]",
+        "scopes[2]",
+        "rate_limit",
+        "expires_at",
+    }
+
+
+CREATED = [
+    (["keys:write", "alerts:read"], {"scopes": ["alerts:read"]}, ""),
+    (["keys:write", "alerts:read"], {"scopes": ["alerts:read"], "subject": "ada"}, ""),
+    (["keys:write", "alerts:read"], {"scopes": ["alerts:read", "alerts:write"]}, "SCOPE_BEYOND_CREATOR"),
+    (["keys:write"], {"scopes": ["admin"]}, "SCOPE_BEYOND_CREATOR"),
+    (["keys:write", "alerts:read"], {"scopes": ["alerts:read"], "subject": "bob"}, "ACT_AS_REQUIRED"),
+    (["keys:write", "alerts:read", "act-as"], {"scopes": ["alerts:read"], "subject": "bob"}, ""),
+    (["admin"], {"scopes": ["admin"], "subject": "bob"}, ""),
+]
+
+
+async def test_a_key_can_do_no_more_than_its_creator(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    for held, fields, reason in CREATED:
+        made = await installation.call("POST", "/api-keys", fields, token=installation.token(*held))
+        told = "" if made.status == 200 else made.reason
+        assert (made.status, told) == (403 if reason else 200, reason), (held, fields)
+
+
+async def test_a_key_ends_when_it_was_said_to(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    key = await installation.key("roster:read", expires_at=soon.isoformat())
+    assert (await installation.call("GET", "/oncall/teams", token=key["secret"])).status == 200
+
+    async def expired() -> bool:
+        answer = await installation.call("GET", "/oncall/teams", token=key["secret"])
+        return answer.status == 401 and answer.reason == "KEY_EXPIRED"
+
+    await eventually(expired, timeout=10)
+
+
+async def test_a_service_without_roster_believes_what_it_heard_last(installation: Installation) -> None:
+    await installation.start("roster", "sla", "gateway")
+    key = await installation.key("sla:read")
+    assert (await installation.call("GET", "/sla/overview", token=key["secret"])).status == 200
+    await installation.stop("roster")
+    assert (await installation.call("GET", "/sla/overview", token=key["secret"])).status == 200
+    await installation.stop("sla")
+    await installation.start("sla")  # cold, and nobody there to ask
+    overview = sla_service_pb2_grpc.SlaServiceStub(installation.channel("sla", key["secret"]))
+    with pytest.raises(Unavailable) as cold:
+        await overview.GetOverview(sla_service_pb2.GetOverviewRequest())
+    assert cold.value.reason == "KEYS_UNKNOWN"
+    by_token = sla_service_pb2_grpc.SlaServiceStub(
+        installation.channel("sla", installation.token("sla:read"))
+    )
+    await by_token.GetOverview(sla_service_pb2.GetOverviewRequest())
+    await installation.start("roster")
+
+    async def accepted() -> bool:
+        try:
+            await overview.GetOverview(sla_service_pb2.GetOverviewRequest())
+        except Unavailable:
+            return False
+        return True
+
+    await eventually(accepted, timeout=20)
+
+
+async def test_what_was_heard_too_long_ago_is_not_believed(installation: Installation) -> None:
+    installation.told = {"keys_kept_seconds": 0}
+    await installation.start("roster", "sla", "gateway")
+    key = await installation.key("sla:read")
+    await installation.stop("roster")
+    answer = await installation.call("GET", "/sla/overview", token=key["secret"])
+    assert (answer.status, answer.reason) == (503, "KEYS_STALE")
+
+
+async def test_keys_of_another_replica_are_known_at_once(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    second = Installation(installation.database, installation.broker)
+    try:
+        await second.start("roster")
+        key = await installation.key("roster:read")
+        on_call = on_call_service_pb2_grpc.OnCallServiceStub(second.channel("roster", key["secret"]))
+        await on_call.ResolveTarget(on_call_service_pb2.ResolveTargetRequest(target="oncall://active"))
+    finally:
+        await second.aclose()
+
+
+async def test_use_is_noted(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("identity.follower.REPORT", timedelta(milliseconds=50))
+    await installation.start("roster", "gateway")
+    key = await installation.key("roster:read")
+    admin, path = installation.token("admin"), f"/api-keys/{key['api_key_id']}"
+    assert (await installation.call("GET", path, token=admin)).json["last_used_at"] is None
+    await installation.call("GET", "/oncall/teams", token=key["secret"])
+
+    async def noted() -> bool:
+        return (await installation.call("GET", path, token=admin)).json["last_used_at"] is not None
+
+    await eventually(noted, timeout=10)
+
+
+async def test_only_services_hear_of_the_hashes(installation: Installation) -> None:
+    await installation.start("roster")
+    for scopes, code in (
+        (("keys:read", "keys:write"), grpc.StatusCode.PERMISSION_DENIED),
+        (("service",), None),
+    ):
+        wire = installation.channel("roster", "")
+        watch: Any = wire.unary_stream("/tocsin.roster.v1.ApiKeyService/WatchApiKeys")
+        token = installation.token(*scopes)
+        call = watch(b"", metadata=(("authorization", f"Bearer {token}"),))
+        if code is None:
+            assert isinstance(await call.read(), bytes)
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call.read()
+            assert refused.value.code() is code
+        call.cancel()

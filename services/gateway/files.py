@@ -67,7 +67,7 @@ class FileEndpoint:
 
     async def __call__(self, incoming: Incoming) -> Response:
         """The file as it comes; raises what went wrong before its first piece."""
-        self._verifier.admit(incoming.authorization, self._rule.scope)
+        await self._verifier.admit(incoming.authorization, self._rule.scope)
         message = await self._reader.read(incoming)
         call = self._call(message, timeout=incoming.timeout(), metadata=incoming.metadata())
         try:

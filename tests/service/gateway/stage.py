@@ -22,6 +22,7 @@ from services.gateway.main import Config, build
 from tocsin.options.v1 import options_pb2
 
 KEY = "k" * 32
+FOLLOWED = "WatchApiKeys"
 Play = Callable[[Any, Any], Any]
 
 
@@ -112,6 +113,8 @@ class Services:
         return grpc.unary_unary_rpc_method_handler(unary, **codec)
 
     def _remember(self, method: MethodDescriptor, request: Any, context: Any) -> None:
+        if method.name == FOLLOWED:  # the gateway asks by itself
+            return
         metadata = {key: str(value) for key, value in context.invocation_metadata()}
         self.asked.append(Asked(method.name, request, metadata, context.time_remaining()))
 

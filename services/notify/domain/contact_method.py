@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,11 +13,17 @@ from services.notify.domain.decision import Decision
 from services.notify.domain.quiet_hours import QuietHours, over
 
 LONGEST_ADDRESS = 2_048
+LONGEST_EMAIL = 254
 LONGEST_DELAY = timedelta(hours=24)
 LAST_PLACE = 1_000
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix that Standard Webhooks gives to keys
 SECRET_BYTES = range(24, 65)
 GENERATED_BYTES = 32
+
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
+_DOMAIN = re.compile(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.I
+)
 
 
 class Channel(StrEnum):
@@ -124,4 +131,17 @@ def url_problem(address: str) -> str:
         return "names no host and port to connect to; want like https://example.org/hook"
     if "@" in parts.netloc:
         return "holds a user name or password; want a URL without, what is sent is signed"
+    return ""
+
+
+def email_problem(address: str) -> str:
+    """What keeps an address from being one for e-mail; empty when nothing does.
+
+    ASCII alone, without quotes and comments: what every mail server takes, and nothing that could be a second header.
+    """
+    if len(address) > LONGEST_EMAIL:
+        return f"has {len(address)} characters; want at most {LONGEST_EMAIL}"
+    local, at, domain = address.rpartition("@")
+    if not at or len(local) > 64 or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        return "is not an e-mail address; want one like 'ada@example.org', a domain beyond ASCII as xn--…"
     return ""

@@ -17,7 +17,7 @@ from enum import StrEnum
 import aiosmtplib
 
 from services.notify.domain.contact_method import email_problem
-from services.notify.domain.delivery import Answer, Message, Rejected, Retry, Sent
+from services.notify.domain.delivery import Answer, Message, Rejected, Retry, Sent, reason
 from services.notify.domain.template import Text
 
 DEADLINE = timedelta(seconds=10)
@@ -25,7 +25,6 @@ DEADLINE = timedelta(seconds=10)
 CONNECTIONS = 8
 IDLE = 20.0
 """Seconds for which a connection is kept for the next mail."""
-LONGEST_REASON = 200
 
 
 class Security(StrEnum):
@@ -93,13 +92,13 @@ class Emails:
         except TimeoutError:
             return Retry(f"no answer within {self._deadline:g} s", silent=True)
         except ssl.SSLError as error:
-            return Retry(_reason(f"TLS: {error}"), silent=True)
+            return Retry(reason(f"TLS: {error}"), silent=True)
         except aiosmtplib.SMTPAuthenticationError as error:
-            return Retry(_reason(f"the mail server refuses the login: {error.code} {error.message}"))
+            return Retry(reason(f"the mail server refuses the login: {error.code} {error.message}"))
         except aiosmtplib.SMTPResponseException as error:
-            return Retry(_reason(f"the mail server says {error.code} {error.message}"))
+            return Retry(reason(f"the mail server says {error.code} {error.message}"))
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            return Retry(_reason(f"{type(error).__name__}: {error}"), silent=True)
+            return Retry(reason(f"{type(error).__name__}: {error}"), silent=True)
 
     async def _deliver(self, address: str, mail: EmailMessage) -> Answer:
         sender = parseaddr(self._server.sender)[1]
@@ -183,10 +182,5 @@ def mail_of(message: Message, text: Text, *, sender: str, now: datetime) -> Emai
 
 
 def _said(code: int, text: str) -> Answer:
-    reason = _reason(f"the mail server says {code} {text}")
-    return Rejected(reason) if code >= 500 else Retry(reason)
-
-
-def _reason(text: str) -> str:
-    """One line of at most 200 characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON]
+    why = reason(f"the mail server says {code} {text}")
+    return Rejected(why) if code >= 500 else Retry(why)

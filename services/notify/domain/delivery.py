@@ -9,6 +9,7 @@ from uuid import UUID
 from services.notify.domain.patience import PATIENCE
 from services.notify.domain.route import RouteLog, Status
 
+LONGEST_REASON = 200
 LONGEST_ERROR = 1_000
 """Characters of `last_error`."""
 
@@ -58,6 +59,11 @@ class Rejected:
 
 
 Answer = Sent | Retry | Rejected
+
+
+def reason(text: str) -> str:
+    """Why something was not sent, in one line of at most 200 characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON]
 
 
 class Sender(Protocol):

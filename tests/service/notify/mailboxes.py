@@ -59,6 +59,12 @@ class Mailbox:
         """Waits until so many mails have come in."""
         return await eventually(lambda: self.mails if len(self.mails) >= count else None, 5.0)
 
+    def cut(self) -> None:
+        """Cuts the newest connection."""
+        transport = self.sessions[-1].transport
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.abort()
+
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         """aiosmtpd asks for each recipient."""
         if self.to_rcpt is not None and (answer := await self.to_rcpt()):
@@ -145,7 +151,7 @@ async def a_mailbox(
         server.close()
         for one in box.sessions:
             if one.transport is not None:
-                one.transport.abort()
+                one.transport.close()
             handling = getattr(one, "_handler_coroutine", None)
             if handling is not None:
                 handling.cancel()

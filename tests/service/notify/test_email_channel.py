@@ -134,6 +134,7 @@ async def test_a_refusal_does_not_spoil_the_next_mail() -> None:
         assert len(box.mails) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 async def test_starttls(authority: trustme.CA, tmp_path: Any) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     async with a_mailbox(starttls=serving(authority), users={"tocsin": "secret"}) as box:
@@ -169,6 +170,7 @@ async def test_tls_from_the_start(authority: trustme.CA, tmp_path: Any) -> None:
         assert box.mails == []
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 async def test_a_refused_login_is_tried_again_and_the_password_is_not_told() -> None:
     async with a_mailbox(users={"tocsin": "right"}) as box:
         answer = await sent(box, a_message(), server={"username": "tocsin", "password": "wrong-secret"})
@@ -189,9 +191,7 @@ async def test_a_connection_that_is_cut_and_one_that_nobody_answers() -> None:
     async with a_mailbox() as box:
 
         async def cut() -> str:
-            transport = box.sessions[-1].transport
-            assert transport is not None
-            transport.abort()
+            box.cut()
             return ""
 
         box.to_data = cut
@@ -206,9 +206,7 @@ async def test_a_connection_that_is_cut_and_one_that_nobody_answers() -> None:
 async def test_a_kept_connection_that_the_server_has_closed_is_not_missed() -> None:
     async with a_mailbox() as box, emails(box.server()) as channel:
         assert await channel.send(a_message()) == Sent()
-        transport = box.sessions[-1].transport
-        assert transport is not None
-        transport.abort()
+        box.cut()
         assert await channel.send(a_message()) == Sent()
         assert box.connections == 2
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from services.gateway import openapi
+from services.gateway import etags, openapi
 from services.gateway.contract import Contract
 from services.gateway.http import Incoming
 
@@ -55,7 +55,7 @@ class Documents:
 def _answer(incoming: Incoming, body: bytes, media: str) -> Response:
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {**HEADERS, "etag": tag}
-    if incoming.request.headers.get("if-none-match") == tag:
+    if etags.known(incoming.request.headers, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media)
 

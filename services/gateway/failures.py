@@ -1,14 +1,15 @@
 """Failed requests as HTTP: the status, the error object, and nothing that only a developer may read."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import grpc
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from starlette.responses import Response
 
-from chassis.errors import KINDS, DomainError, Exhausted, Invalid, Unimplemented, to_status
+from chassis.errors import KINDS, DomainError, Exhausted, Invalid, Unimplemented, from_status, to_status
 from services.gateway.printing import encoded, error_object
 
 QUIET = {
@@ -74,8 +75,14 @@ class CallFailed(DomainError):
     """A backend's answer, with all the details that it gave."""
 
     def __init__(self, status: status_pb2.Status) -> None:
-        super().__init__(status.message)
+        super().__init__(status.message, reason=from_status(status).reason)
         self.status = status
+
+
+class Stale(CallFailed, HttpError):
+    """The resource is not in the state that `If-Match` names (412)."""
+
+    http = 412
 
 
 def from_call(error: grpc.aio.AioRpcError) -> CallFailed:
@@ -102,5 +109,14 @@ def response(error: DomainError) -> Response:
     if body["code"] == 401:
         headers["www-authenticate"] = 'Bearer realm="tocsin"'
     if body["code"] in (429, 503):
-        headers["retry-after"] = RETRY_AFTER
+        headers["retry-after"] = _retry_after(error)
     return Response(encoded({"error": body}), body["code"], headers=headers, media_type="application/json")
+
+
+def _retry_after(error: DomainError) -> str:
+    """Whole seconds after which to come again: what a service says by `google.rpc.RetryInfo`, else RETRY_AFTER."""
+    info = error_details_pb2.RetryInfo()
+    for detail in status_of(error).details:
+        if detail.Unpack(info):
+            return str(max(1, math.ceil(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)))
+    return RETRY_AFTER

@@ -17,6 +17,8 @@ from starlette.types import Receive, Scope, Send
 from chassis import telemetry
 from chassis.errors import DomainError, Invalid, TimedOut
 from services.gateway import failures
+from services.gateway.compression import compress
+from services.gateway.cors import Cors
 from services.gateway.failures import MethodNotAllowed, TooLarge, UrlTooLong
 from services.gateway.routing import Router
 
@@ -109,8 +111,9 @@ Endpoint: TypeAlias = Callable[[Incoming], Awaitable[Response]]
 class Door:
     """The ASGI application over the routes."""
 
-    def __init__(self, router: Router[Endpoint]) -> None:
+    def __init__(self, router: Router[Endpoint], cors: Cors) -> None:
         self._router = router
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -124,12 +127,28 @@ class Door:
             route, response = await self._answer(request, request_id)
         except ClientDisconnect:
             return
+        await self._finish(request, response, request_id)
+        method = request.method if request.method in METHODS else "OTHER"
+        took = time.perf_counter() - started
+        REQUESTS.labels(method, route, response.status_code).observe(took)
+        tell = log.warning if response.status_code >= 500 else log.debug
+        tell(
+            "request.answered",
+            method=method,
+            route=route,
+            status=response.status_code,
+            seconds=round(took, 4),
+            request_id=request_id,
+        )
+        await response(scope, receive, send)
+
+    async def _finish(self, request: Request, response: Response, request_id: str) -> None:
+        """What every answer says, whatever it answers."""
         response.headers["x-request-id"] = request_id
         if response.status_code >= 400 and "expect" in request.headers:
             response.headers["connection"] = "close"  # the caller may still wait to send the body
-        method = request.method if request.method in METHODS else "OTHER"
-        REQUESTS.labels(method, route, response.status_code).observe(time.perf_counter() - started)
-        await response(scope, receive, send)
+        self._cors.allow(request, response)
+        await compress(response, request.headers.get("accept-encoding", ""))
 
     async def _answer(self, request: Request, request_id: str) -> tuple[str, Response]:
         route = ""

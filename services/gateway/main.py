@@ -16,6 +16,7 @@ from services.gateway import contract, receipts, transcoding
 from services.gateway.backends import Backends
 from services.gateway.calendar import FEEDS, Calendars
 from services.gateway.contract import Contract
+from services.gateway.cors import Cors
 from services.gateway.docs import Documents
 from services.gateway.http import Door, Endpoint, Incoming
 from services.gateway.intake.doors import open_doors
@@ -33,6 +34,8 @@ class Config(IdentitySettings):
     escalation_address: str
     notify_address: str
     sla_address: str
+    cors_origins: str = ""
+    """Origins, separated by commas, whose pages may call; `*` for any."""
 
 
 @asynccontextmanager
@@ -59,7 +62,10 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
     following = asyncio.create_task(keys.run())
     add_own(router, Documents(spoken), connecting, draining)
     open_doors(router, Ingest(backends.channel("escalation")))
-    server = HttpServer(listen=config.listen, app=Door(router))
+    server = HttpServer(
+        listen=config.listen,
+        app=Door(router, Cors(filter(None, config.cors_origins.replace(" ", "").split(",")))),
+    )
     try:
         await server.start()
         yield server.running

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import Invalid
-from services.gateway import query
+from services.gateway import etags, query
 from services.gateway.contract import Contract, Rule
 from services.gateway.fields import spellings
 from services.gateway.http import Incoming
@@ -90,7 +90,8 @@ class RequestReader:
             [field for field in filled.fields if contract.required(field)] if filled is not None else []
         )
         self._unmasked = {field.name for field in self._spellings.values() if contract.output_only(field)} | {
-            name.partition(".")[2] for name in rule.template.variables
+            *(name.partition(".")[2] for name in rule.template.variables),
+            etags.FIELD,
         }
         self._masks = rule.verb == "PATCH" and "update_mask" in rule.method.input_type.fields_by_name
 

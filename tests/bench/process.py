@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,21 +22,21 @@ KEY = "bench" * 8
 
 
 @contextmanager
-def service(name: str, environment: Mapping[str, str], address: str) -> Iterator[None]:
-    """Runs `python -m services.<name>` and waits until it is healthy."""
-    process = subprocess.Popen(
+def process(name: str, environment: Mapping[str, str], answers: Callable[[], bool]) -> Iterator[None]:
+    """Runs `python -m services.<name>` and waits until it answers."""
+    started = subprocess.Popen(
         [sys.executable, "-m", f"services.{name}"], cwd=ROOT, env={**os.environ, **environment}
     )
     try:
         deadline = time.monotonic() + PATIENCE
-        while not grpc_healthy(address):
-            assert process.poll() is None, f"{name} ended"
+        while not answers():
+            assert started.poll() is None, f"{name} ended"
             assert time.monotonic() < deadline, f"{name} does not answer"
             time.sleep(0.05)
         yield
     finally:
-        process.terminate()
-        process.wait(15)
+        started.terminate()
+        started.wait(15)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def alone(name: str) -> Iterator[tuple[str, str, str]]:
                 "TOCSIN_ENGINE": "false",
                 "TOCSIN_LOG_LEVEL": "warning",
             }
-            with service(name, environment, address):
+            with process(name, environment, lambda: grpc_healthy(address)):
                 yield address, mint(KEY, subject="bench", scopes=["admin"]), url
         finally:
             postgres.stop()

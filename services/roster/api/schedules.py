@@ -89,6 +89,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
             schedule = await schedules.find(conn, schedule_id, lock=True)
             if schedule is None:
                 raise _unknown(schedule_id)
+            convert.check_etag(schedule, request)
             edited = convert.changed(schedule, request, problems)
             await references.check_layers(conn, edited, problems)
             problems.check()

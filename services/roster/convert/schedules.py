@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 
 from chassis import validation, wire
-from chassis.errors import Problems
+from chassis.errors import Conflict, Problems
 from chassis.ids import generated_name
 from services.roster.convert.layers import layer_to_wire, read_layers
 from services.roster.convert.responders import NAME_LENGTH, REQUEST_ID_LENGTH, UTC_ZONE
@@ -35,13 +36,21 @@ def changed(
 
 def to_wire(schedule: Schedule) -> schedule_pb2.Schedule:
     """A schedule as its message."""
-    return schedule_pb2.Schedule(
+    message = schedule_pb2.Schedule(
         schedule_id=schedule.schedule_id,
         display_name=schedule.display_name,
         time_zone=schedule.time_zone,
         layers=[layer_to_wire(layer) for layer in schedule.layers],
         created_at=wire.timestamp(schedule.created_at),
     )
+    message.etag = sha256(message.SerializeToString(deterministic=True)).hexdigest()[:32]
+    return message
+
+
+def check_etag(schedule: Schedule, request: schedule_service_pb2.UpdateScheduleRequest) -> None:
+    """Raises Conflict when the request was made of another state of the schedule than this one."""
+    if request.schedule.etag and request.schedule.etag != to_wire(schedule).etag:
+        raise Conflict("the schedule has been changed; read it again", reason="ETAG_MISMATCH")
 
 
 def _checked(

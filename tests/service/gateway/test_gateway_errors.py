@@ -64,7 +64,9 @@ async def test_a_services_error_passes_through(
 
 async def test_details_that_the_gateway_does_not_know_pass_too(stage: Stage) -> None:
     status = status_pb2.Status(code=8, message="slow down")
-    status.details.add().Pack(error_details_pb2.RetryInfo())
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(6_500)
+    status.details.add().Pack(info)
 
     async def play(request: Any, context: Any) -> None:
         details = status.SerializeToString()
@@ -75,7 +77,10 @@ async def test_details_that_the_gateway_does_not_know_pass_too(stage: Stage) -> 
     stage.services.play("GetAlert", play)
     answer = await stage.api("GET", "/alerts/a1")
     assert answer.status == 429
-    assert answer.error["details"] == [{"@type": "type.googleapis.com/google.rpc.RetryInfo"}]
+    assert answer.error["details"] == [
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "6.500s"}
+    ]
+    assert answer.headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize(("code", "status"), [("UNKNOWN", 500), ("INTERNAL", 500), ("UNAVAILABLE", 503)])

@@ -27,6 +27,7 @@ from services.escalation.coverage import Coverage
 from services.escalation.engine import Engine
 from services.escalation.foresight import Foresight
 from services.escalation.pager import Pager
+from services.escalation.reviews import Reviews
 from services.escalation.steps import Steps
 from services.escalation.storage import rules as stored
 from services.escalation.triggers import Triggers
@@ -78,6 +79,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         if steps.busy:
             announcer.wake()
 
+    def acted() -> None:
+        changed()
+        reviews.wake()
+
     coverage = Coverage(db=db, roster=roster)
     steps = Steps(db=db, rules=rules, coverage=coverage, clock=clock, committed=stepped)
     foresight = Foresight(db=db, steps=steps, coverage=coverage, clock=clock)
@@ -85,8 +90,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     pager = Pager(db=db, notify=notify, clock=clock)
     announcer = DueLoop("announcer", lambda: wakeups.notify(DUE), poll=UPKEEP)
     triggers = Triggers(db=db, rules=rules, clock=clock, committed=changed)
-    verbs = Verbs(db=db, clock=clock, committed=changed)
+    reviews = Reviews(db=db, rules=rules, clock=clock, committed=changed)
+    verbs = Verbs(db=db, clock=clock, committed=acted)
     wakeups.on(stored.CHANNEL, rules.wake)
+    wakeups.on(stored.CHANNEL, reviews.wake)
     wakeups.on(DUE, engine.wake)
 
     keys = Follower(config, subject="escalation")
@@ -129,7 +136,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             wakeups.run,
             rules.run,
             relay.run,
-            *([engine.run, pager.run, announcer.run] if config.engine else []),
+            *([engine.run, pager.run, announcer.run, reviews.run] if config.engine else []),
             upkeep.run,
             timekeeper.run,
         ],

@@ -10,10 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.ids import uuid7
 from chassis.outbox import Event
 from services.escalation.convert import alerts as convert
-from services.escalation.domain.alert import Action, Change
+from services.escalation.domain.alert import Action, Change, EventType, State
 from services.escalation.domain.timer import Kind, Timer
+from services.escalation.storage import noise
 from services.escalation.storage.changes import Changes, write
 from tocsin.escalation.v1 import alert_pb2
+
+OVER = (EventType.CLOSED, EventType.SUPPRESSED, EventType.NOISE_SUPPRESSED)
+LOUD = (EventType.OPENED, EventType.ACKNOWLEDGED)
+"""After which events an alert stands for no other any more, and after which it may do so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,20 @@ async def record(
             events=[event for pair in zip(made, messages, strict=True) for event in _events(*pair)],
         ),
     )
+    await _turn(conn, changes, now)
     return messages
+
+
+async def _turn(conn: AsyncConnection, changes: Sequence[Change], now: datetime) -> None:
+    """Has others judged anew who stand behind alerts that fire no more, or are inhibited by those that do again."""
+    ids = {
+        kind: {c.alert.alert_id for c in changes for event in c.events if event.type is kind}
+        for kind in (*OVER, *LOUD)
+    }
+    closed = ids[EventType.CLOSED]
+    over, loud = set().union(*(ids[kind] for kind in OVER)), set().union(*(ids[kind] for kind in LOUD))
+    if over or loud:
+        await noise.turned(conn, closed=closed, over=over, loud=loud - closed, now=now)
 
 
 def _timing(
@@ -61,6 +79,8 @@ def _timing(
     for change in changes:
         if change.hush:
             for kind in Kind:
+                if kind is Kind.CLOSE and change.alert.state is not State.CLOSED:
+                    continue
                 stopped.add((change.alert.alert_id, kind))
                 timers.pop((change.alert.alert_id, kind), None)
         if change.timer is not None:

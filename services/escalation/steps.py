@@ -16,11 +16,12 @@ from chassis.db import Database
 from chassis.ids import uuid7
 from chassis.snapshot import Snapshot
 from services.escalation.coverage import Coverage
-from services.escalation.domain.alert import Alert, Execution
-from services.escalation.domain.escalation import Cover, Decision, Outcome, decide, targets
+from services.escalation.domain.alert import Alert, Execution, State
+from services.escalation.domain.escalation import Cover, Decision, Outcome, decide, hushed, targets
 from services.escalation.domain.policy import BUILT_IN, DEFAULT, EscalationPolicy
 from services.escalation.domain.rules import Rules
-from services.escalation.domain.timer import Timer
+from services.escalation.domain.timer import Kind, Reason, Timer
+from services.escalation.judging import overruled
 from services.escalation.record import Made, record
 from services.escalation.storage import timers
 
@@ -28,7 +29,7 @@ BATCH = 200
 LEASE = timedelta(seconds=4)
 RETRY = timedelta(seconds=1)
 """After how long a step is tried again that nobody can be found for while roster is away."""
-EXPECTED = frozenset({Outcome.TOLD, Outcome.WOKEN, Outcome.NOT_OPEN})
+UNEXPECTED = frozenset({Outcome.TOLD_STALE, Outcome.NOBODY, Outcome.EXHAUSTED, Outcome.ROSTER_AWAY})
 
 _log = structlog.get_logger()
 _steps = Counter("tocsin_escalation_steps_total", "Timers decided, by what became of them.", ["outcome"])
@@ -124,13 +125,21 @@ class Steps:
         policies: Mapping[str, EscalationPolicy],
         covers: Mapping[str, Cover],
     ) -> list[Decided]:
-        now = self._clock.now()
+        now, rules = self._clock.now(), self._rules.value
+        waiting = [alert for timer, alert in claimed if _by_itself(timer, alert)]
+        quiet = await overruled(conn, rules, waiting, now)
         decided: list[Decided] = []
         latest: dict[UUID, Alert] = {}
         for timer, locked in claimed:
             alert = latest.get(locked.alert_id, locked)
-            policy = policies[alert.policy_id]
-            decision = decide(policy, alert, timer, covers, now, execution_id=uuid7())
+            policy, integration = policies[alert.policy_id], rules.integration(alert.integration_id)
+            if _by_itself(timer, alert) and alert.alert_id in quiet:
+                decision = hushed(alert, quiet[alert.alert_id], now)
+            else:
+                after = integration.auto_close_after if integration else None
+                decision = decide(
+                    policy, alert, timer, covers, now, execution_id=uuid7(), auto_close_after=after
+                )
             latest[alert.alert_id] = decision.change.alert
             decided.append(Decided(timer, decision))
         later = [one.timer for one in decided if one.decision.outcome is Outcome.ROSTER_AWAY]
@@ -141,11 +150,16 @@ class Steps:
         return decided
 
 
+def _by_itself(timer: Timer, alert: Alert) -> bool:
+    """Whether it is a step that nobody has asked for: silences and inhibition do not hold up people."""
+    return timer.kind is Kind.ESCALATE and timer.reason is not Reason.MANUAL and alert.state is State.OPEN
+
+
 def _tell(one: Decided, now: datetime) -> None:
     timer, outcome, execution = one.timer, one.decision.outcome, one.decision.execution
     _steps.labels(outcome).inc()
     _late.observe(max(0.0, (now - timer.due_at).total_seconds()))
-    log = _log.info if outcome in EXPECTED else _log.warning
+    log = _log.warning if outcome in UNEXPECTED else _log.info
     log(
         "escalation_step",
         alert_id=str(timer.alert_id),

@@ -2,7 +2,7 @@
 
 from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -22,10 +22,14 @@ from chassis.snapshot import Snapshot
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import Alert, Quiet, Report
-from services.escalation.domain.grouping import Group, GroupKey, in_front
-from services.escalation.domain.rules import Rules
+from services.escalation.domain.flapping import History, Verdict, verdict
+from services.escalation.domain.integration import Flapping, Integration
+from services.escalation.domain.noise import AGGREGATIONS, FLAPPING
+from services.escalation.domain.rules import Rules, Standing
+from services.escalation.judging import Judge
 from services.escalation.record import Made, record
 from services.escalation.storage import alerts as storage
+from services.escalation.storage import noise
 from services.escalation.storage import triggers as kept
 from services.escalation.storage.alerts import New
 from services.escalation.storage.triggers import Answered
@@ -49,21 +53,34 @@ class Outcome(StrEnum):
     AGGREGATED = "AGGREGATED"
 
 
+class Told(NamedTuple):
+    """What somebody tells: a report, the policy that it names, its request id, and by which integration it came."""
+
+    report: Report
+    policy_id: str = ""
+    request_id: str = ""
+    integration: Integration | None = None
+
+
 class Trigger(NamedTuple):
     """A report, and what the rules make of it, should it open an alert."""
 
     report: Report
     policy_id: str
-    silence: Quiet | None
-    group: GroupKey | None
-    window: timedelta
+    standing: Standing
     request_id: str
+    integration: Integration | None
     trace: str
 
     @property
     def plain(self) -> bool:
         """Whether it can open an alert without a look at anything but its dedup key."""
-        return self.group is None and not self.request_id
+        return self.standing.alone and not self.request_id and self.flaps is None
+
+    @property
+    def flaps(self) -> Flapping | None:
+        """What counts as flapping for it."""
+        return self.integration.flapping if self.integration and self.report.dedup_key else None
 
 
 class Triggered(NamedTuple):
@@ -95,15 +112,13 @@ class Triggers:
         self._group = GroupCommit[Trigger, Triggered]("trigger", self._flush)
         self._known: dict[str, None] = {}
 
-    async def submit(self, report: Report, *, policy_id: str = "", request_id: str = "") -> Triggered:
+    async def submit(self, told: Told) -> Triggered:
         """Takes one report. Raises Invalid when the policy that it names does not exist."""
-        return await self._group.submit(await self._judge(report, policy_id, request_id))
+        return await self._group.submit(await self._judge(told))
 
-    async def submit_many(
-        self, reports: Sequence[tuple[Report, str, str] | DomainError]
-    ) -> list[Triggered | Exception]:
-        """Takes reports with the policies that they name and their request ids; errors among them stay in place."""
-        judged = [one if isinstance(one, DomainError) else await self._judged(one) for one in reports]
+    async def submit_many(self, told: Sequence[Told | DomainError]) -> list[Triggered | Exception]:
+        """Takes reports; errors among them stay in place."""
+        judged = [one if isinstance(one, DomainError) else await self._judged(one) for one in told]
         good = [one for one in judged if isinstance(one, Trigger)]
         answers = iter(await self._group.submit_many(good) if good else ())
         return [next(answers) if isinstance(one, Trigger) else one for one in judged]
@@ -112,13 +127,14 @@ class Triggers:
         """Waits until everything taken so far has been answered."""
         await self._group.drain()
 
-    async def _judged(self, one: tuple[Report, str, str]) -> Trigger | DomainError:
+    async def _judged(self, told: Told) -> Trigger | DomainError:
         try:
-            return await self._judge(*one)
+            return await self._judge(told)
         except DomainError as error:
             return error
 
-    async def _judge(self, report: Report, policy_id: str, request_id: str) -> Trigger:
+    async def _judge(self, told: Told) -> Trigger:
+        report, policy_id, request_id, integration = told
         rules = self._rules.value
         if policy_id and rules.policy(policy_id) is None:
             await self._rules.refresh()  # it may have been made by another replica a moment ago
@@ -126,17 +142,12 @@ class Triggers:
             if rules.policy(policy_id) is None:
                 raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
         facts = report.facts()
-        silence = rules.silenced_by(facts, self._clock.now())
-        aggregation = None if silence else rules.aggregated_by(facts)
         return Trigger(
             report=report,
             policy_id=rules.policy_for(facts, named=policy_id).policy_id,
-            silence=Quiet(f"silence-rules/{silence.silence_rule_id}") if silence else None,
-            group=GroupKey(aggregation.aggregation_rule_id, aggregation.group_of(facts))
-            if aggregation
-            else None,
-            window=aggregation.window if aggregation else timedelta(),
+            standing=rules.standing(facts, self._clock.now()),
             request_id=request_id,
+            integration=integration,
             trace=telemetry.trace_parent(),
         )
 
@@ -181,7 +192,7 @@ class Triggers:
             if trigger.plain and key not in keys and key not in self._known:
                 if key:
                     keys.add(key)
-                one, message = _new(trigger, trigger.silence, now)
+                one, message = _new(trigger, trigger.standing.silence, Verdict.STEADY, now)
                 places.append(place)
                 new.append(one)
                 messages.append(message)
@@ -212,10 +223,9 @@ class _Joining:
         self._conn = conn
         self._triggers = triggers
         self._now = now
+        self._judge = Judge(conn, now)
         self._live: dict[str, Alert] = {}
-        self._locked: dict[UUID, Alert] = {}
-        self._groups: dict[GroupKey, Group] = {}
-        self._led: dict[GroupKey, Group] = {}
+        self._histories: dict[str, History] = {}
         self._new: dict[UUID, New] = {}
         self._messages: dict[UUID, alert_pb2.Alert] = {}
         self._again: dict[UUID, list[Trigger]] = {}
@@ -246,41 +256,37 @@ class _Joining:
         return [Triggered(self._messages[alert_id], outcome) for alert_id, outcome in fates]
 
     async def _lock(self, triggers: Sequence[Trigger]) -> None:
-        self._groups = await kept.lock_groups(self._conn, (t.group for t in triggers if t.group is not None))
-        self._locked = await storage.lock(
-            self._conn,
-            (group.parent_alert_id for group in self._groups.values()),
-            keys=(t.report.dedup_key for t in triggers),
-        )
         keys = {t.report.dedup_key for t in triggers if t.report.dedup_key}
+        locked = await self._judge.lock((t.standing for t in triggers), keys=keys)
         self._live = {
             alert.dedup_key: alert
-            for alert in self._locked.values()
+            for alert in locked.values()
             if alert.dedup_key in keys and alert.state is not verbs.State.CLOSED
         }
+        flapping = {
+            t.report.dedup_key: (self._now - t.flaps.window, t.flaps.threshold)
+            for t in triggers
+            if t.flaps is not None and t.report.dedup_key not in self._live
+        }
+        self._histories = await noise.openings(self._conn, flapping)
 
     def _decide(self, trigger: Trigger) -> tuple[UUID, Outcome]:
         live = self._live.get(trigger.report.dedup_key)
         if live is not None:
             self._again.setdefault(live.alert_id, []).append(trigger)
             return live.alert_id, Outcome.REPEATED
-        one, message = _new(trigger, trigger.silence or self._behind(trigger), self._now)
+        history = self._histories.get(trigger.report.dedup_key)
+        flaps = verdict(trigger.flaps, history, self._now) if trigger.flaps else Verdict.STEADY
+        quiet = trigger.standing.silence or (
+            Quiet(FLAPPING) if flaps is Verdict.GOES_ON else self._judge.quiet(trigger.standing)
+        )
+        one, message = _new(trigger, quiet, flaps, self._now)
         alert = one.alert
         self._new[alert.alert_id], self._messages[alert.alert_id] = one, message
         if alert.dedup_key:
             self._live[alert.dedup_key] = alert
-        if trigger.group is not None and alert.state is verbs.State.OPEN:
-            self._led[trigger.group] = Group(alert.alert_id, self._now)
-            self._locked[alert.alert_id] = alert
+        self._judge.took(trigger.standing, alert)
         return alert.alert_id, _outcome(alert)
-
-    def _behind(self, trigger: Trigger) -> Quiet | None:
-        if trigger.group is None:
-            return None
-        group = self._led.get(trigger.group) or self._groups[trigger.group]
-        parent = self._locked.get(group.parent_alert_id) if group.parent_alert_id else None
-        front = in_front(group, parent, window=trigger.window, now=self._now)
-        return Quiet(f"aggregation-rules/{trigger.group.rule_id}", front) if front else None
 
     async def _write(self, taken: dict[str, Answered]) -> None:
         """New alerts first: whoever waits for one of their keys holds nothing that is waited for here."""
@@ -289,29 +295,42 @@ class _Joining:
         )
         if len(opened) < len(self._new):
             raise _Overtaken
-        fronts = {self._locked[one].parent_alert_id for one in self._again if one in self._locked}
-        over = await storage.closed(self._conn, fronts)
-        made = [self._repeat(alert_id, triggers, over) for alert_id, triggers in self._again.items()]
+        made = [self._repeat(alert_id, triggers) for alert_id, triggers in self._again.items()]
         for message in await record(self._conn, made, self._now):
             self._messages[UUID(message.alert_id)] = message
-        await kept.write_groups(self._conn, self._led)
+        await self._judge.write()
         await kept.answer_requests(self._conn, taken)
 
-    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger], over: set[UUID]) -> Made:
-        """A silence counts while the newest trigger meets one, an aggregation until the alert in front is closed."""
-        alert = self._locked[alert_id] if alert_id in self._locked else self._new[alert_id].alert
-        last, front = triggers[-1], alert.parent_alert_id
-        quiet = front not in over if front is not None else last.silence is not None
-        return Made(verbs.repeated(alert, triggers=len(triggers), quiet=quiet, now=self._now), last.trace)
+    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger]) -> Made:
+        alert = self._judge.alerts[alert_id]
+        return Made(verbs.repeated(alert, triggers=len(triggers), now=self._now), triggers[-1].trace)
 
 
-def _new(trigger: Trigger, quiet: Quiet | None, now: datetime) -> tuple[New, alert_pb2.Alert]:
-    change = verbs.opened(trigger.report, alert_id=uuid7(), policy_id=trigger.policy_id, quiet=quiet, now=now)
+def _new(trigger: Trigger, quiet: Quiet | None, flaps: Verdict, now: datetime) -> tuple[New, alert_pb2.Alert]:
+    integration = trigger.integration
+    change = verbs.opened(
+        trigger.report,
+        alert_id=uuid7(),
+        policy_id=trigger.policy_id,
+        quiet=quiet,
+        now=now,
+        integration_id=integration.integration_id if integration else "",
+        flapping=flaps is not Verdict.STEADY,
+    )
     message = convert.alert_message(change.alert)
-    return New(change.alert, convert.event(change.events[0], message, trigger.trace)), message
+    event = convert.event(change.events[0], message, trigger.trace)
+    if integration is None:
+        return New(change.alert, event), message
+    steady = trigger.flaps if change.alert.suppressed_by == FLAPPING else None
+    return New(
+        change.alert,
+        event,
+        steady_at=now + steady.stable_after if steady else None,
+        close_at=now + integration.auto_close_after if integration.auto_close_after else None,
+    ), message
 
 
 def _outcome(alert: Alert) -> Outcome:
     if alert.state is verbs.State.OPEN:
         return Outcome.OPENED
-    return Outcome.SUPPRESSED if alert.parent_alert_id is None else Outcome.AGGREGATED
+    return Outcome.AGGREGATED if alert.suppressed_by.startswith(AGGREGATIONS) else Outcome.SUPPRESSED

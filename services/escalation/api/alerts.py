@@ -17,14 +17,14 @@ from chassis.validation import count
 from services.escalation.api.search import key_of, place_of, search, wanted
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
-from services.escalation.domain.alert import Alert, By, Change, Report
+from services.escalation.domain.alert import Alert, By, Change
 from services.escalation.domain.escalation import escalated_by_hand
 from services.escalation.domain.rules import Rules
 from services.escalation.foresight import Foresight
 from services.escalation.steps import Steps
 from services.escalation.storage import alerts as storage
 from services.escalation.storage import executions
-from services.escalation.triggers import Outcome, Triggers
+from services.escalation.triggers import Outcome, Told, Triggers
 from services.escalation.verbs import Verbs
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, alert_service_pb2_grpc
 
@@ -61,7 +61,7 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
     ) -> alert_service_pb2.TriggerAlertResponse:
         """Opens an alert or adds to one."""
         done = await self._triggers.submit(
-            convert.report(request), policy_id=request.policy_id, request_id=request.request_id
+            Told(convert.report(request), request.policy_id, request.request_id)
         )
         return alert_service_pb2.TriggerAlertResponse(alert=done.alert, outcome=OUTCOMES[done.outcome])
 
@@ -200,9 +200,9 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         return alert_service_pb2.RunEscalationsResponse(executions=map(message, steps))
 
 
-def _read(request: alert_service_pb2.TriggerAlertRequest) -> tuple[Report, str, str] | DomainError:
+def _read(request: alert_service_pb2.TriggerAlertRequest) -> Told | DomainError:
     try:
-        return convert.report(request), request.policy_id, request.request_id
+        return Told(convert.report(request), request.policy_id, request.request_id)
     except DomainError as error:
         return error
 

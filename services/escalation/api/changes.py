@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -9,6 +10,7 @@ from chassis.db import Database
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
 from services.escalation.domain.rules import Rules
+from services.escalation.storage import noise
 from services.escalation.storage import rules as storage
 
 
@@ -21,10 +23,15 @@ class RuleChanges:
         self._wakeups = wakeups
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that no other change of rules runs beside; after its commit the new rules are in force."""
+    async def begin(self, *, review: str = "", at: datetime | None = None) -> AsyncIterator[AsyncConnection]:
+        """A transaction that no other change of rules runs beside; after its commit the new rules are in force.
+
+        With `review`, the name of a rule, the alerts that it concerns are judged anew from `at` on.
+        """
         async with self._db.begin() as conn:
             await storage.begin_change(conn)
             yield conn
+            if review and at is not None:
+                await noise.review(conn, [review], at)
         await self._rules.refresh()
         await self._wakeups.notify(storage.CHANNEL)

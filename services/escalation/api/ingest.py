@@ -18,11 +18,11 @@ from services.escalation.api.alerts import OUTCOMES, known
 from services.escalation.api.integrations import IntegrationApi
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
-from services.escalation.domain.alert import Alert, By, Change, Report
+from services.escalation.domain.alert import Alert, By, Change
 from services.escalation.domain.integration import Integration
 from services.escalation.domain.rules import Rules
 from services.escalation.storage import alerts as storage
-from services.escalation.triggers import Triggers
+from services.escalation.triggers import Told, Triggers
 from services.escalation.verbs import Verbs
 from tocsin.escalation.v1 import integration_service_pb2
 from tocsin.escalation.v1.integration_service_pb2 import IngestSignalsRequest, Signal, SignalResult
@@ -60,7 +60,7 @@ class IngestingIntegrationApi(IntegrationApi):
         self, request: IngestSignalsRequest, _: Context
     ) -> integration_service_pb2.IngestSignalsResponse:
         """Takes signals in the name of the integration that has the key; each is answered by itself."""
-        integration = self._rules.value.integration_by_key(request.routing_key)
+        integration = self._rules.value.integration_by_key(request.routing_key, self._clock.now())
         if integration is None:
             raise Unauthenticated("no integration has this routing key", reason="ROUTING_KEY_UNKNOWN")
         problems = Problems()
@@ -134,7 +134,7 @@ def _waves(signals: Sequence[Signal]) -> Iterator[list[Placed]]:
     yield wave
 
 
-def _report(integration: Integration, signal: Signal) -> tuple[Report, str, str] | DomainError:
+def _report(integration: Integration, signal: Signal) -> Told | DomainError:
     """What a signal reports, with the labels and the policy of the integration, which win over the sender's."""
     problems = Problems()
     if signal.action not in (Signal.ACTION_UNSPECIFIED, Signal.TRIGGER):
@@ -145,7 +145,8 @@ def _report(integration: Integration, signal: Signal) -> tuple[Report, str, str]
     except DomainError as error:
         return error
     policy_id = integration.policy_id or signal.alert.policy_id
-    return made._replace(labels={**made.labels, **integration.labels}), policy_id, signal.alert.request_id
+    report = made._replace(labels={**made.labels, **integration.labels})
+    return Told(report, policy_id, signal.alert.request_id, integration)
 
 
 def _check(signal: Signal) -> DomainError | None:

@@ -11,8 +11,8 @@ from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
-from services.escalation.convert import rules as convert
-from services.escalation.domain.integration import hashed, new_routing_key
+from services.escalation.convert import integrations as convert
+from services.escalation.domain.integration import hashed, new_routing_key, revoked, rotated
 from services.escalation.domain.rules import Rules
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
@@ -29,20 +29,22 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def CreateIntegration(
         self, request: integration_service_pb2.CreateIntegrationRequest, _: Context
     ) -> integration_pb2.Integration:
-        routing_key = new_routing_key()
+        routing_key, now = new_routing_key(), self._clock.now()
         made = convert.integration(
             request.integration,
             request_id=request.request_id,
             routing_key_sha256=hashed(routing_key),
-            now=self._clock.now(),
+            now=now,
         )
         async with self._changes.begin() as conn:
             kept = await storage.INTEGRATIONS.create(conn, made, request.request_id)
-            if kept is made and made.policy_id:
+            if kept is made:
                 await self._check_policy(conn, made.policy_id)
-        return convert.integration_message(kept, routing_key=routing_key if kept is made else "")
+        return convert.integration_message(kept, now, routing_key=routing_key if kept is made else "")
 
     async def _check_policy(self, conn: AsyncConnection, policy_id: str) -> None:
+        if not policy_id:
+            return
         try:
             await storage.POLICIES.get(conn, policy_id)
         except NotFound as error:
@@ -52,7 +54,8 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         self, request: integration_service_pb2.GetIntegrationRequest, _: Context
     ) -> integration_pb2.Integration:
         async with self._db.connect() as conn:
-            return convert.integration_message(await storage.INTEGRATIONS.get(conn, request.integration_id))
+            found = await storage.INTEGRATIONS.get(conn, request.integration_id)
+        return convert.integration_message(found, self._clock.now())
 
     async def ListIntegrations(
         self, request: integration_service_pb2.ListIntegrationsRequest, _: Context
@@ -63,8 +66,9 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         shown, token = paging.page(
             found, limit, [found[limit - 1].integration_id] if len(found) > limit else []
         )
+        now = self._clock.now()
         return integration_service_pb2.ListIntegrationsResponse(
-            integrations=map(convert.integration_message, shown), next_page_token=token
+            integrations=[convert.integration_message(one, now) for one in shown], next_page_token=token
         )
 
     async def DeleteIntegration(
@@ -73,3 +77,33 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         async with self._changes.begin() as conn:
             await storage.INTEGRATIONS.delete(conn, request.integration_id)
         return Empty()
+
+    async def UpdateIntegration(
+        self, request: integration_service_pb2.UpdateIntegrationRequest, _: Context
+    ) -> integration_pb2.Integration:
+        wanted = request.integration
+        async with self._changes.begin() as conn:
+            old = await storage.INTEGRATIONS.get(conn, wanted.integration_id)
+            made = convert.changed_integration(old, wanted, request.update_mask)
+            await storage.INTEGRATIONS.replace(conn, made)
+            await self._check_policy(conn, made.policy_id)
+        return convert.integration_message(made, self._clock.now())
+
+    async def RotateIntegrationKey(
+        self, request: integration_service_pb2.RotateIntegrationKeyRequest, _: Context
+    ) -> integration_pb2.Integration:
+        routing_key, grace, now = new_routing_key(), convert.grace(request), self._clock.now()
+        async with self._changes.begin() as conn:
+            made = rotated(
+                await storage.INTEGRATIONS.get(conn, request.integration_id), routing_key, grace, now
+            )
+            await storage.INTEGRATIONS.replace(conn, made)
+        return convert.integration_message(made, now, routing_key=routing_key)
+
+    async def RevokePreviousKey(
+        self, request: integration_service_pb2.RevokePreviousKeyRequest, _: Context
+    ) -> integration_pb2.Integration:
+        async with self._changes.begin() as conn:
+            made = revoked(await storage.INTEGRATIONS.get(conn, request.integration_id))
+            await storage.INTEGRATIONS.replace(conn, made)
+        return convert.integration_message(made, self._clock.now())

@@ -1,6 +1,10 @@
-"""NoiseService: silences and aggregation rules; unpack, one transaction, pack."""
+"""NoiseService: silences, aggregation and inhibition rules; unpack, one transaction, pack."""
+
+from collections.abc import Collection
+from datetime import datetime
 
 from google.protobuf.empty_pb2 import Empty
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import auth, paging
 from chassis.clock import Clock
@@ -9,15 +13,18 @@ from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
-from services.escalation.convert import rules as convert
-from services.escalation.domain.noise import expire
+from services.escalation.convert import noise as convert
+from services.escalation.domain.alert import SILENCES
+from services.escalation.domain.noise import AGGREGATIONS, INHIBITIONS
 from services.escalation.domain.rules import Rules
+from services.escalation.domain.silence import SilenceRule, SilenceState, expire
 from services.escalation.storage import rules as storage
+from services.escalation.storage.noise import forget_sources
 from tocsin.escalation.v1 import noise_pb2, noise_service_pb2, noise_service_pb2_grpc
 
 
 class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
-    """Silences and aggregation rules."""
+    """Silences, aggregation and inhibition rules."""
 
     def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock) -> None:
         self._db = db
@@ -31,7 +38,8 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
         rule = convert.silence(
             request.silence_rule, request_id=request.request_id, created_by=auth.caller().subject, now=now
         )
-        async with self._changes.begin() as conn:
+        review = SILENCES + rule.silence_rule_id
+        async with self._changes.begin(review=review, at=rule.changes_at(now) and now) as conn:
             rule = await storage.SILENCES.create(conn, rule, request.request_id)
         return convert.silence_message(rule, now)
 
@@ -47,11 +55,9 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     ) -> noise_service_pb2.ListSilenceRulesResponse:
         now = self._clock.now()
         limit, after = paging.size(request.page_size), paging.after(request.page_token, 1)
-        wanted = storage.in_states(convert.silence_states(request), now)
+        wanted = convert.silence_states(request)
         async with self._db.connect() as conn:
-            found = await storage.SILENCES.page(
-                conn, after=after[0] if after else "", limit=limit + 1, where=wanted
-            )
+            found = await _in_states(conn, wanted, now, after=after[0] if after else "", limit=limit + 1)
         shown, token = paging.page(
             found, limit, [found[limit - 1].silence_rule_id] if len(found) > limit else []
         )
@@ -62,7 +68,8 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     async def DeleteSilenceRule(
         self, request: noise_service_pb2.DeleteSilenceRuleRequest, _: Context
     ) -> Empty:
-        async with self._changes.begin() as conn:
+        review = SILENCES + request.silence_rule_id
+        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
             await storage.SILENCES.delete(conn, request.silence_rule_id)
         return Empty()
 
@@ -70,7 +77,7 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
         self, request: noise_service_pb2.ExpireSilenceRuleRequest, _: Context
     ) -> noise_pb2.SilenceRule:
         now = self._clock.now()
-        async with self._changes.begin() as conn:
+        async with self._changes.begin(review=SILENCES + request.silence_rule_id, at=now) as conn:
             rule = expire(await storage.SILENCES.get(conn, request.silence_rule_id), now)
             await storage.SILENCES.replace(conn, rule)
         return convert.silence_message(rule, now)
@@ -110,7 +117,8 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
         self, request: noise_service_pb2.UpdateAggregationRuleRequest, _: Context
     ) -> noise_pb2.AggregationRule:
         wanted = request.aggregation_rule
-        async with self._changes.begin() as conn:
+        review = AGGREGATIONS + wanted.aggregation_rule_id
+        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
             old = await storage.AGGREGATIONS.get(conn, wanted.aggregation_rule_id)
             rule = convert.changed_aggregation(old, wanted, request.update_mask)
             await storage.AGGREGATIONS.replace(conn, rule)
@@ -119,6 +127,69 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     async def DeleteAggregationRule(
         self, request: noise_service_pb2.DeleteAggregationRuleRequest, _: Context
     ) -> Empty:
-        async with self._changes.begin() as conn:
+        review = AGGREGATIONS + request.aggregation_rule_id
+        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
             await storage.AGGREGATIONS.delete(conn, request.aggregation_rule_id)
         return Empty()
+
+    async def CreateInhibitionRule(
+        self, request: noise_service_pb2.CreateInhibitionRuleRequest, _: Context
+    ) -> noise_pb2.InhibitionRule:
+        now = self._clock.now()
+        rule = convert.inhibition(request.inhibition_rule, request_id=request.request_id, now=now)
+        async with self._changes.begin(review=INHIBITIONS + rule.inhibition_rule_id, at=now) as conn:
+            rule = await storage.INHIBITIONS.create(conn, rule, request.request_id)
+        return convert.inhibition_message(rule)
+
+    async def GetInhibitionRule(
+        self, request: noise_service_pb2.GetInhibitionRuleRequest, _: Context
+    ) -> noise_pb2.InhibitionRule:
+        async with self._db.connect() as conn:
+            return convert.inhibition_message(await storage.INHIBITIONS.get(conn, request.inhibition_rule_id))
+
+    async def ListInhibitionRules(
+        self, request: noise_service_pb2.ListInhibitionRulesRequest, _: Context
+    ) -> noise_service_pb2.ListInhibitionRulesResponse:
+        limit, after = paging.size(request.page_size), paging.after(request.page_token, 1)
+        async with self._db.connect() as conn:
+            found = await storage.INHIBITIONS.page(conn, after=after[0] if after else "", limit=limit + 1)
+        shown, token = paging.page(
+            found, limit, [found[limit - 1].inhibition_rule_id] if len(found) > limit else []
+        )
+        return noise_service_pb2.ListInhibitionRulesResponse(
+            inhibition_rules=map(convert.inhibition_message, shown), next_page_token=token
+        )
+
+    async def UpdateInhibitionRule(
+        self, request: noise_service_pb2.UpdateInhibitionRuleRequest, _: Context
+    ) -> noise_pb2.InhibitionRule:
+        wanted = request.inhibition_rule
+        review = INHIBITIONS + wanted.inhibition_rule_id
+        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
+            old = await storage.INHIBITIONS.get(conn, wanted.inhibition_rule_id)
+            rule = convert.changed_inhibition(old, wanted, request.update_mask)
+            await storage.INHIBITIONS.replace(conn, rule)
+            await forget_sources(conn, rule.inhibition_rule_id)
+        return convert.inhibition_message(rule)
+
+    async def DeleteInhibitionRule(
+        self, request: noise_service_pb2.DeleteInhibitionRuleRequest, _: Context
+    ) -> Empty:
+        review = INHIBITIONS + request.inhibition_rule_id
+        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
+            await storage.INHIBITIONS.delete(conn, request.inhibition_rule_id)
+            await forget_sources(conn, request.inhibition_rule_id)
+        return Empty()
+
+
+async def _in_states(
+    conn: AsyncConnection, states: Collection[SilenceState], now: datetime, *, after: str, limit: int
+) -> list[SilenceRule]:
+    """Up to `limit` silences in these states, all for none, in the order of their ids, from the first after `after` on."""
+    where, found = storage.in_states(states, now), list[SilenceRule]()
+    while True:
+        rules = await storage.SILENCES.page(conn, after=after, limit=limit, where=where)
+        found += [rule for rule in rules if not states or rule.state(now) in states]
+        if len(rules) < limit or len(found) >= limit:
+            return found[:limit]
+        after = rules[-1].silence_rule_id

@@ -215,6 +215,8 @@ def alert_message(alert: Alert) -> alert_pb2.Alert:
         suppressed_by=alert.suppressed_by,
         parent_alert_id=str(alert.parent_alert_id) if alert.parent_alert_id else "",
         version=alert.version,
+        integration_id=alert.integration_id,
+        flapping=alert.flapping,
     )
 
 

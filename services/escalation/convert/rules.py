@@ -1,6 +1,5 @@
-"""Rules: protobuf to the domain's values, checked, and back."""
+"""Policies: protobuf to the domain's values, checked, and back."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,14 +7,6 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis import ids, validation, wire
 from chassis.errors import Problems
-from services.escalation.domain.integration import Integration, check_integration
-from services.escalation.domain.noise import (
-    AggregationRule,
-    SilenceRule,
-    SilenceState,
-    check_aggregation,
-    check_silence,
-)
 from services.escalation.domain.policy import (
     ACK_TIMEOUT,
     EscalationPolicy,
@@ -24,14 +15,12 @@ from services.escalation.domain.policy import (
     Step,
     check_policy,
 )
-from tocsin.escalation.v1 import integration_pb2, noise_pb2, noise_service_pb2, policy_pb2
+from tocsin.escalation.v1 import policy_pb2
 
 POLICY_FIELDS = frozenset(
     {"display_name", "matchers", "priority", "steps", "repeat_count", "repeat_trigger", "handover"}
 )
 POLICY_FIXED = frozenset({"policy_id", "created_at", "updated_at"})
-AGGREGATION_FIELDS = frozenset({"matchers", "group_by", "window"})
-AGGREGATION_FIXED = frozenset({"aggregation_rule_id", "created_at"})
 
 
 def policy(message: policy_pb2.EscalationPolicy, *, request_id: str, now: datetime) -> EscalationPolicy:
@@ -127,138 +116,3 @@ def _repeat_message(repeat: RepeatTrigger | None) -> policy_pb2.RepeatTrigger | 
     if repeat is None:
         return None
     return policy_pb2.RepeatTrigger(threshold=repeat.threshold, window=wire.duration(repeat.window))
-
-
-def silence(
-    message: noise_pb2.SilenceRule, *, request_id: str, created_by: str, now: datetime
-) -> SilenceRule:
-    """The new silence that a request describes, from `now` and by `created_by` unless it says otherwise.
-
-    Raises Invalid naming every wrong field.
-    """
-    problems = Problems()
-    validation.text(problems, "request_id", request_id, most=128)
-    starts_at, ends_at = wire.instant(message, "starts_at") or now, wire.instant(message, "ends_at")
-    validation.interval(problems, starts_at, ends_at)
-    made = SilenceRule(
-        silence_rule_id=message.silence_rule_id or ids.generated_name("silence"),
-        matchers=tuple(message.matchers),
-        starts_at=starts_at,
-        ends_at=ends_at or now,
-        created_by=message.created_by or created_by,
-        comment=message.comment,
-        created_at=now,
-    )
-    check_silence(made, problems)
-    problems.check()
-    return made
-
-
-def silence_message(rule: SilenceRule, now: datetime) -> noise_pb2.SilenceRule:
-    """The silence as it is answered, with its state at `now`."""
-    return noise_pb2.SilenceRule(
-        silence_rule_id=rule.silence_rule_id,
-        matchers=rule.matchers,
-        starts_at=wire.timestamp(rule.starts_at),
-        ends_at=wire.timestamp(rule.ends_at),
-        created_by=rule.created_by,
-        comment=rule.comment,
-        state=noise_pb2.SilenceRule.State.Value(rule.state(now)),
-        created_at=wire.timestamp(rule.created_at),
-    )
-
-
-def silence_states(request: noise_service_pb2.ListSilenceRulesRequest) -> Collection[SilenceState]:
-    """The states that a list is asked for; raises Invalid for what is none."""
-    problems = Problems()
-    known = {noise_pb2.SilenceRule.State.Value(state): state for state in SilenceState}
-    for place, number in enumerate(request.state):
-        if number not in known:
-            problems.add(f"state[{place}]", f"{number} is no state; want PENDING, ACTIVE or EXPIRED")
-    problems.check()
-    return {known[number] for number in request.state}
-
-
-def aggregation(message: noise_pb2.AggregationRule, *, request_id: str, now: datetime) -> AggregationRule:
-    """The new aggregation rule that a request describes.
-
-    Raises Invalid naming every wrong field.
-    """
-    problems = Problems()
-    validation.text(problems, "request_id", request_id, most=128)
-    made = AggregationRule(
-        aggregation_rule_id=message.aggregation_rule_id or ids.generated_name("aggregation"),
-        matchers=tuple(message.matchers),
-        group_by=tuple(message.group_by),
-        window=wire.length(message, "window") or timedelta(),
-        created_at=now,
-    )
-    check_aggregation(made, problems)
-    problems.check()
-    return made
-
-
-def changed_aggregation(
-    old: AggregationRule, message: noise_pb2.AggregationRule, mask: FieldMask
-) -> AggregationRule:
-    """The rule after a PATCH; fields that nobody can change are passed over.
-
-    Raises Invalid naming every wrong field.
-    """
-    problems = Problems()
-    named = wire.changed(mask, message, AGGREGATION_FIELDS | AGGREGATION_FIXED, problems) & AGGREGATION_FIELDS
-    values = {
-        "matchers": tuple(message.matchers),
-        "group_by": tuple(message.group_by),
-        "window": wire.length(message, "window") or timedelta(),
-    }
-    made = replace(old, **{name: values[name] for name in named})  # type: ignore[arg-type]
-    check_aggregation(made, problems)
-    problems.check()
-    return made
-
-
-def aggregation_message(rule: AggregationRule) -> noise_pb2.AggregationRule:
-    """The rule as it is answered."""
-    return noise_pb2.AggregationRule(
-        aggregation_rule_id=rule.aggregation_rule_id,
-        matchers=rule.matchers,
-        group_by=rule.group_by,
-        window=wire.duration(rule.window),
-        created_at=wire.timestamp(rule.created_at),
-    )
-
-
-def integration(
-    message: integration_pb2.Integration, *, request_id: str, routing_key_sha256: bytes, now: datetime
-) -> Integration:
-    """The new integration that a request describes.
-
-    Raises Invalid naming every wrong field.
-    """
-    problems = Problems()
-    validation.text(problems, "request_id", request_id, most=128)
-    integration_id = message.integration_id or ids.generated_name("integration")
-    made = Integration(
-        integration_id=integration_id,
-        display_name=message.display_name or integration_id,
-        policy_id=message.policy_id,
-        labels=dict(message.labels),
-        routing_key_sha256=routing_key_sha256,
-        created_at=now,
-    )
-    check_integration(made, problems)
-    problems.check()
-    return made
-
-
-def integration_message(integration: Integration, *, routing_key: str = "") -> integration_pb2.Integration:
-    """The integration as it is answered, with its key only where one is given."""
-    return integration_pb2.Integration(
-        integration_id=integration.integration_id,
-        display_name=integration.display_name,
-        policy_id=integration.policy_id,
-        routing_key=routing_key,
-        labels=integration.labels,
-        created_at=wire.timestamp(integration.created_at),
-    )

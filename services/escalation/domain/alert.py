@@ -14,6 +14,9 @@ from chassis.errors import Refused
 from services.escalation.domain.facts import Facts
 from services.escalation.domain.timer import Kind, Reason, Timer
 
+SILENCES = "silence-rules/"
+"""How a silence is named that keeps an alert quiet, before its id."""
+
 
 class Severity(StrEnum):
     """How bad it is, worst first."""
@@ -101,6 +104,8 @@ class Alert(NamedTuple):
     suppressed_by: str
     parent_alert_id: UUID | None
     version: int
+    integration_id: str = ""
+    flapping: bool = False
 
     def facts(self) -> Facts:
         """What rules see of it."""
@@ -170,15 +175,23 @@ class Change(NamedTuple):
     timer: Timer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """What keeps an alert quiet: a rule, and for an aggregation rule the alert in front."""
+class Quiet(NamedTuple):
+    """What keeps an alert quiet, as `suppressed_by` names it, and the alert that stands for it, if one does."""
 
     by: str
     parent_alert_id: UUID | None = None
 
 
-def opened(report: Report, *, alert_id: UUID, policy_id: str, quiet: Quiet | None, now: datetime) -> Change:
+def opened(
+    report: Report,
+    *,
+    alert_id: UUID,
+    policy_id: str,
+    quiet: Quiet | None,
+    now: datetime,
+    integration_id: str = "",
+    flapping: bool = False,
+) -> Change:
     """A new alert: it escalates at once, unless something keeps it quiet."""
     alert = Alert(
         alert_id=alert_id,
@@ -202,43 +215,73 @@ def opened(report: Report, *, alert_id: UUID, policy_id: str, quiet: Quiet | Non
         suppressed_by="" if quiet is None else quiet.by,
         parent_alert_id=None if quiet is None else quiet.parent_alert_id,
         version=1,
+        integration_id=integration_id,
+        flapping=flapping,
     )
     if quiet is None:
         return Change(alert, (Happened(EventType.OPENED, alert, now),), timer=first_step(alert_id, now))
-    kind = EventType.SUPPRESSED if quiet.parent_alert_id is None else EventType.NOISE_SUPPRESSED
-    return Change(alert, (Happened(kind, alert, now),))
+    return Change(alert, (Happened(_kind(quiet), alert, now),))
 
 
-def repeated(alert: Alert, *, triggers: int, quiet: bool, now: datetime) -> Change:
-    """The alert is triggered again, so many times. One that nothing keeps `quiet` any more opens.
+def _kind(quiet: Quiet) -> EventType:
+    """Silences are people's wish; all else is found to be noise."""
+    return EventType.SUPPRESSED if quiet.by.startswith(SILENCES) else EventType.NOISE_SUPPRESSED
+
+
+def repeated(alert: Alert, *, triggers: int, now: datetime) -> Change:
+    """The alert is triggered again, so many times; one that is kept quiet stays so until what does it ends.
 
     Raises Refused for a closed alert: a new one opens in its place.
     """
+    if alert.state is State.CLOSED:
+        raise _refused(alert, "triggered again")
     again = alert._replace(
         trigger_count=alert.trigger_count + triggers,
         last_triggered_at=now,
         version=alert.version + 1,
     )
-    change = Change(again, (Happened(EventType.REPEATED, again, now, triggers=triggers),))
+    return Change(again, (Happened(EventType.REPEATED, again, now, triggers=triggers),))
+
+
+def quieted(alert: Alert, quiet: Quiet, now: datetime) -> Change:
+    """Something begins to keep the alert quiet: everything that waits for it ends.
+
+    Nothing happens to one that somebody has taken, that sleeps or is closed, or that the same keeps quiet already.
+    """
     match alert.state:
-        case State.OPEN | State.ACKED:
-            return change
-        case State.SUPPRESSED:
-            return change if quiet else unsuppressed(change, now)
-        case State.CLOSED:
-            raise _refused(alert, "triggered again")
+        case State.OPEN if alert.snoozed_until is None:
+            pass
+        case State.SUPPRESSED if (alert.suppressed_by, alert.parent_alert_id) != quiet:
+            pass
+        case State.OPEN | State.SUPPRESSED | State.ACKED | State.CLOSED:
+            return Change(alert)
         case never:
             assert_never(never)
-
-
-def unsuppressed(change: Change, now: datetime) -> Change:
-    """What has kept the alert quiet is gone: it opens, and escalates from the first level."""
-    quiet = change.alert
-    alert = quiet._replace(
-        state=State.OPEN, suppressed_by="", parent_alert_id=None, version=quiet.version + 1
+    silent = alert._replace(
+        state=State.SUPPRESSED,
+        suppressed_by=quiet.by,
+        parent_alert_id=quiet.parent_alert_id,
+        version=alert.version + 1,
     )
-    events = (*change.events, Happened(EventType.OPENED, alert, now))
-    return Change(alert, events, hush=True, timer=first_step(alert.alert_id, now))
+    return Change(silent, (Happened(_kind(quiet), silent, now),), hush=True)
+
+
+def released(alert: Alert, now: datetime) -> Change:
+    """What has kept the alert quiet is gone: it opens, and escalates from the first level.
+
+    Nothing happens to one that is not kept quiet.
+    """
+    match alert.state:
+        case State.SUPPRESSED:
+            loud = alert._replace(
+                state=State.OPEN, suppressed_by="", parent_alert_id=None, version=alert.version + 1
+            )
+            event = Happened(EventType.OPENED, loud, now)
+            return Change(loud, (event,), hush=True, timer=first_step(alert.alert_id, now))
+        case State.OPEN | State.ACKED | State.CLOSED:
+            return Change(alert)
+        case never:
+            assert_never(never)
 
 
 def acknowledged(alert: Alert, by: By, now: datetime) -> Change:
@@ -254,6 +297,7 @@ def acknowledged(alert: Alert, by: By, now: datetime) -> Change:
                 acked_by=by.actor,
                 snoozed_until=None,
                 suppressed_by="",
+                parent_alert_id=None,
                 version=alert.version + 1,
             )
             event = Happened(EventType.ACKNOWLEDGED, taken, now, actor=by.actor, note=by.note)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
@@ -15,12 +15,19 @@ from services.escalation.domain.alert import (
     EventType,
     Execution,
     Happened,
+    Quiet,
     State,
+    closed,
     escalated,
+    quieted,
+    released,
     woken,
 )
 from services.escalation.domain.policy import EscalationPolicy, Step
 from services.escalation.domain.timer import Kind, Reason, Timer
+
+AUTO_CLOSE = "auto-close"
+"""Who is said to have closed an alert that stopped arriving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,11 @@ class Outcome(StrEnum):
     NOBODY = "NOBODY"
     EXHAUSTED = "EXHAUSTED"
     WOKEN = "WOKEN"
+    QUIETED = "QUIETED"
+    STEADY = "STEADY"
+    STILL_COMING = "STILL_COMING"
+    AUTO_CLOSED = "AUTO_CLOSED"
+    NOT_NEEDED = "NOT_NEEDED"
     NOT_OPEN = "NOT_OPEN"
     ROSTER_AWAY = "ROSTER_AWAY"
 
@@ -78,7 +90,7 @@ def place(policy: EscalationPolicy, timer: Timer) -> Place | None:
 
 def targets(policy: EscalationPolicy, timer: Timer) -> tuple[str, ...]:
     """Whom roster must be asked for before the timer can be decided."""
-    if timer.kind is Kind.WAKE:
+    if timer.kind is not Kind.ESCALATE:
         return ()
     found = place(policy, timer)
     return timer.targets or (found.step.targets if found else ())
@@ -92,9 +104,15 @@ def decide(
     now: datetime,
     *,
     execution_id: UUID,
+    auto_close_after: timedelta | None = None,
 ) -> Decision:
     """What is done about a timer that is due; `resolved` lacks the targets that nobody could say anything about."""
     match timer.kind:
+        case Kind.STEADY:
+            change = released(alert, now)
+            return Decision(Outcome.STEADY if change.events else Outcome.NOT_OPEN, change)
+        case Kind.CLOSE:
+            return ceased(alert, auto_close_after, now)
         case Kind.WAKE:
             change = woken(alert, now)
             return Decision(Outcome.WOKEN if change.events else Outcome.NOT_OPEN, change)
@@ -107,6 +125,26 @@ def decide(
             return _told(policy, alert, timer, found, resolved, now, execution_id)
         case never:
             assert_never(never)
+
+
+def ceased(alert: Alert, after: timedelta | None, now: datetime) -> Decision:
+    """The alert closes when it has not been triggered for so long; else its timer waits for when that would be.
+
+    Triggers do not touch the timer: it looks at them when it is due.
+    """
+    if alert.state is State.CLOSED:
+        return Decision(Outcome.NOT_OPEN, Change(alert))
+    if after is None:
+        return Decision(Outcome.NOT_NEEDED, Change(alert))
+    if (due_at := alert.last_triggered_at + after) > now:
+        return Decision(Outcome.STILL_COMING, Change(alert, timer=Timer(alert.alert_id, Kind.CLOSE, due_at)))
+    note = f"not triggered for {after.total_seconds():g} s"
+    return Decision(Outcome.AUTO_CLOSED, closed(alert, By(AUTO_CLOSE, note), now))
+
+
+def hushed(alert: Alert, quiet: Quiet, now: datetime) -> Decision:
+    """A step is due of an alert that something keeps quiet by now: nobody is told."""
+    return Decision(Outcome.QUIETED, quieted(alert, quiet, now))
 
 
 def _told(

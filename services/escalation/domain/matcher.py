@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 import re2
@@ -67,18 +66,6 @@ class Matcher:
             return frozenset(self.value.split("|"))
         return frozenset()
 
-    @property
-    def prefix(self) -> str:
-        """What every value that matches a regular expression begins with, as far as RE2 can tell."""
-        if self.op is not Op.MATCHES:
-            return ""
-        try:
-            low, high = self._regex.possiblematchrange(64)
-        except re2.error:
-            return ""
-        shared = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
-        return bytes(byte for byte, _ in shared).decode(errors="ignore")
-
 
 def parse(text: str) -> Matcher:
     r"""Reads a matcher like `team!="db"`.
@@ -124,25 +111,31 @@ def _unquoted(text: str) -> str:
     raise MatcherError(f"the value {text[:64]} has no closing quote")
 
 
-def _compiled(pattern: str) -> Any:
+def _options() -> Any:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
+    return options
+
+
+def _compiled(pattern: str) -> Any:
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern, _options())
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         raise MatcherError(f"{pattern[:64]!r} is not an RE2 expression: {reason}") from None
 
 
-def check_matchers(problems: Problems, matchers: Sequence[str], *, least: int = 0) -> None:
+def check_matchers(
+    problems: Problems, matchers: Sequence[str], *, least: int = 0, path: str = "matchers"
+) -> None:
     """Notes how many matchers there are, where it is not `least` to 20, and each that is none."""
-    validation.count(problems, "matchers", matchers, least=least, most=20)
+    validation.count(problems, path, matchers, least=least, most=20)
     for place, text in enumerate(matchers):
         try:
             parse(text)
         except MatcherError as error:
-            problems.add(f"matchers[{place}]", str(error))
+            problems.add(f"{path}[{place}]", str(error))
 
 
 def all_match(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
@@ -156,37 +149,68 @@ def _pairs(matcher: Matcher) -> list[tuple[str, str]]:
     return [] if "" in literals else [(matcher.name, value) for value in literals]
 
 
+class _Candidates:
+    """Rules by a regular expression for one label: one look at the value tells which have a chance to match it.
+
+    RE2's filter looks for the texts that each expression cannot do without, of all expressions at once.
+    """
+
+    def __init__(self, filed: Sequence[tuple[str, int]]) -> None:
+        self._places = [place for _, place in filed]
+        self._filter = re2.Filter()
+        options = _options()
+        for pattern, _ in filed:
+            self._filter.Add(pattern, options)
+        self._filter.Compile()
+
+    def of(self, value: str) -> Iterator[int]:
+        """The places of the rules that may match."""
+        return (self._places[number] for number in self._filter.Match(value, potential=True) or ())
+
+
 class Index(Generic[Rule]):
     """Rules by the labels that they ask for.
 
-    A rule with a matcher that lists its values, or whose values share a beginning, is tried only for labels that have
-    one of them; the others are tried always.
+    A rule with a matcher that lists its values is tried only for alerts that have one of them; else one with a regular
+    expression only for those with a value that has the expression's texts in it; else one that asks for a label only
+    for those that have it. The others are tried always.
     """
 
     def __init__(self, rules: Sequence[tuple[Rule, Sequence[Matcher]]]) -> None:
         """`rules` come in the order in which `matching` tells of them."""
         self._rules = rules
         self._by_value: dict[tuple[str, str], list[int]] = {}
-        self._by_prefix: dict[str, dict[str, list[int]]] = {}
+        self._by_label: dict[str, list[int]] = {}
         self._always: list[int] = []
         asked = Counter(pair for _, matchers in rules for matcher in matchers for pair in _pairs(matcher))
+        by_pattern: dict[str, list[tuple[str, int]]] = {}
         for place, (_, matchers) in enumerate(rules):
-            self._file(place, matchers, asked)
+            self._file(place, matchers, asked, by_pattern)
+        self._candidates = {name: _Candidates(filed) for name, filed in by_pattern.items()}
 
     def __len__(self) -> int:
         """How many rules there are."""
         return len(self._rules)
 
-    def _file(self, place: int, matchers: Sequence[Matcher], asked: Mapping[tuple[str, str], int]) -> None:
-        """Files a rule under the values that the fewest rules ask for, else under the longest beginning."""
-        listed = [pairs for matcher in matchers if (pairs := _pairs(matcher))]
-        if listed:
+    def _file(
+        self,
+        place: int,
+        matchers: Sequence[Matcher],
+        asked: Mapping[tuple[str, str], int],
+        by_pattern: dict[str, list[tuple[str, int]]],
+    ) -> None:
+        """Files a rule under the values that the fewest rules ask for, else under its longest expression."""
+        if listed := [pairs for matcher in matchers if (pairs := _pairs(matcher))]:
             for pair in min(listed, key=lambda pairs: sum(asked[pair] for pair in pairs)):
                 self._by_value.setdefault(pair, []).append(place)
             return
-        begun = max(((m.prefix, m.name) for m in matchers), key=lambda found: len(found[0]), default=("", ""))
-        if begun[0]:
-            self._by_prefix.setdefault(begun[1], {}).setdefault(begun[0], []).append(place)
+        needed = [matcher for matcher in matchers if not matcher.matches("")]
+        patterns = [matcher for matcher in needed if matcher.op is Op.MATCHES]
+        if patterns:
+            chosen = max(patterns, key=lambda matcher: len(matcher.value))
+            by_pattern.setdefault(chosen.name, []).append((chosen.value, place))
+        elif needed:
+            self._by_label.setdefault(needed[0].name, []).append(place)
         else:
             self._always.append(place)
 
@@ -195,9 +219,11 @@ class Index(Generic[Rule]):
         places = self._always.copy()
         for label in labels.items():
             places += self._by_value.get(label, ())
-        for name, prefixes in self._by_prefix.items():
+        if self._by_label:
+            places += (place for name in labels for place in self._by_label.get(name, ()))
+        for name, candidates in self._candidates.items():
             if value := labels.get(name):
-                places += (p for begin, found in prefixes.items() if value.startswith(begin) for p in found)
+                places += candidates.of(value)
         for place in sorted(places):
             rule, matchers = self._rules[place]
             if all_match(matchers, labels):

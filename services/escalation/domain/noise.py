@@ -1,48 +1,23 @@
-"""Rules against noise: silences keep matching alerts quiet, aggregation puts them behind the first of a group."""
+"""Rules against noise: aggregation puts alerts behind the first of a group, inhibition behind one that explains them."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 from chassis import validation
 from chassis.errors import Problems
 from services.escalation.domain.facts import Facts
-from services.escalation.domain.matcher import MatcherError, check_matchers, parse
+from services.escalation.domain.matcher import check_matchers
 
 SECOND, DAY = timedelta(seconds=1), timedelta(hours=24)
 
-
-class SilenceState(StrEnum):
-    """Where a silence is in its life."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    EXPIRED = "EXPIRED"
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceRule:
-    """Keeps matching alerts quiet from `starts_at` until `ends_at`, the end not included."""
-
-    silence_rule_id: str
-    matchers: tuple[str, ...]
-    starts_at: datetime
-    ends_at: datetime
-    created_by: str
-    comment: str
-    created_at: datetime
-
-    def state(self, now: datetime) -> SilenceState:
-        """Where it is in its life at `now`."""
-        if now >= self.ends_at:
-            return SilenceState.EXPIRED
-        return SilenceState.ACTIVE if now >= self.starts_at else SilenceState.PENDING
-
-    def in_force(self, now: datetime) -> bool:
-        """Whether it silences at `now`."""
-        return self.starts_at <= now < self.ends_at
+AGGREGATIONS, INHIBITIONS = "aggregation-rules/", "inhibition-rules/"
+"""How a rule is named that keeps an alert quiet, before its id."""
+FLAPPING = "flapping"
+"""How an alert's own flapping is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,48 +35,75 @@ class AggregationRule:
 
         A missing label counts as ''. The key says nothing of the rule.
         """
-        seen = facts.seen()
-        values = json.dumps([seen.get(name, "") for name in self.group_by])
-        return blake2b(values.encode(), digest_size=16).hexdigest()
+        return _key(self.group_by, facts.seen())
 
 
-def expire(rule: SilenceRule, now: datetime) -> SilenceRule:
-    """Ends the silence at `now`; one that is over stays as it is, one that has not begun never does."""
-    match rule.state(now):
-        case SilenceState.EXPIRED:
-            return rule
-        case SilenceState.ACTIVE:
-            return replace(rule, ends_at=now)
-        case SilenceState.PENDING:
-            return replace(rule, starts_at=now, ends_at=now)
+@dataclass(frozen=True, slots=True)
+class InhibitionRule:
+    """A firing alert that the source matchers match keeps those quiet that the target matchers match.
+
+    Both must have the same values of the labels in `equal`.
+    """
+
+    inhibition_rule_id: str
+    source_matchers: tuple[str, ...]
+    target_matchers: tuple[str, ...]
+    equal: tuple[str, ...]
+    created_at: datetime
+
+    def key_of(self, seen: Mapping[str, str]) -> str:
+        """The same for the same values of `equal`, and only then."""
+        return _key(self.equal, seen)
 
 
-def check_silence(rule: SilenceRule, problems: Problems) -> None:
-    """Notes every field that is out of its limits."""
-    validation.name(problems, "silence_rule_id", rule.silence_rule_id)
-    check_matchers(problems, rule.matchers, least=1)
-    _check_narrow(problems, rule.matchers)
-    validation.text(problems, "created_by", rule.created_by, most=200)
-    validation.text(problems, "comment", rule.comment, most=1024)
+class Side(NamedTuple):
+    """An alert's part in an inhibition rule, as a source or as a target.
+
+    `both`: it would be the other too. Two such alerts do not inhibit each other, nor themselves.
+    """
+
+    rule_id: str
+    key: str
+    both: bool
 
 
-def _check_narrow(problems: Problems, matchers: tuple[str, ...]) -> None:
-    """A silence that the empty string passes would silence alerts that carry none of its labels."""
-    try:
-        wide = bool(matchers) and all(parse(text).matches("") for text in matchers)
-    except MatcherError:
-        return
-    if wide:
-        problems.add("matchers", "all of them match the empty string; want at least one that does not")
+def sides(
+    sources: Iterable[InhibitionRule], targets: Iterable[InhibitionRule], seen: Mapping[str, str]
+) -> tuple[tuple[Side, ...], tuple[Side, ...]]:
+    """What an alert is by the rules that it matches as a source, and as a target."""
+    source_of = {rule.inhibition_rule_id: rule for rule in sources}
+    target_of = {rule.inhibition_rule_id: rule for rule in targets}
+    return (
+        tuple(Side(name, rule.key_of(seen), name in target_of) for name, rule in source_of.items()),
+        tuple(Side(name, rule.key_of(seen), name in source_of) for name, rule in target_of.items()),
+    )
+
+
+def _key(names: Iterable[str], seen: Mapping[str, str]) -> str:
+    values = json.dumps([seen.get(name, "") for name in names])
+    return blake2b(values.encode(), digest_size=16).hexdigest()
 
 
 def check_aggregation(rule: AggregationRule, problems: Problems) -> None:
     """Notes every field that is out of its limits."""
     validation.name(problems, "aggregation_rule_id", rule.aggregation_rule_id)
     check_matchers(problems, rule.matchers, least=1)
-    validation.count(problems, "group_by", rule.group_by, most=20)
-    for place, name in enumerate(rule.group_by):
-        validation.text(problems, f"group_by[{place}]", name, most=128, required=True)
-        if name in rule.group_by[:place]:
-            problems.add(f"group_by[{place}]", f"{name[:64]!r} is named twice")
+    _check_names(problems, "group_by", rule.group_by)
     validation.span(problems, "window", rule.window, least=SECOND, most=DAY)
+
+
+def check_inhibition(rule: InhibitionRule, problems: Problems) -> None:
+    """Notes every field that is out of its limits."""
+    validation.name(problems, "inhibition_rule_id", rule.inhibition_rule_id)
+    check_matchers(problems, rule.source_matchers, least=1, path="source_matchers")
+    check_matchers(problems, rule.target_matchers, least=1, path="target_matchers")
+    _check_names(problems, "equal", rule.equal)
+
+
+def _check_names(problems: Problems, path: str, names: tuple[str, ...]) -> None:
+    """Names of labels, each once."""
+    validation.count(problems, path, names, most=20)
+    for place, name in enumerate(names):
+        validation.text(problems, f"{path}[{place}]", name, most=128, required=True)
+        if name in names[:place]:
+            problems.add(f"{path}[{place}]", f"{name[:64]!r} is named twice")

@@ -1,15 +1,38 @@
-"""Every rule in force, compiled once per change: which policy, silence and aggregation an alert meets."""
+"""Every rule in force, compiled once per change: which policy an alert follows, and what may keep it quiet."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from services.escalation.domain.alert import SILENCES, Quiet
 from services.escalation.domain.facts import Facts
+from services.escalation.domain.grouping import GroupKey
 from services.escalation.domain.integration import Integration, hashed
 from services.escalation.domain.matcher import Index, Matcher, parse
-from services.escalation.domain.noise import AggregationRule, SilenceRule
+from services.escalation.domain.noise import AggregationRule, InhibitionRule, Side, sides
 from services.escalation.domain.policy import BUILT_IN, DEFAULT, EscalationPolicy
+from services.escalation.domain.silence import SilenceRule
 
 __all__ = ["Facts", "Rules"]
+
+
+class Standing(NamedTuple):
+    """What the rules make of an alert at an instant, as far as they alone can tell.
+
+    The silence that keeps it quiet; the group that it would join, within `window` of the group's first; what it is in
+    inhibition rules.
+    """
+
+    silence: Quiet | None = None
+    group: GroupKey | None = None
+    window: timedelta = timedelta()
+    sources: tuple[Side, ...] = ()
+    targets: tuple[Side, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other alert matters to it, nor it to others."""
+        return self.group is None and not self.targets and not self.sources
 
 
 class Rules:
@@ -21,6 +44,7 @@ class Rules:
         policies: Iterable[EscalationPolicy] = (),
         silences: Iterable[SilenceRule] = (),
         aggregations: Iterable[AggregationRule] = (),
+        inhibitions: Iterable[InhibitionRule] = (),
         integrations: Iterable[Integration] = (),
     ) -> None:
         """Raises MatcherError for a matcher that was never checked."""
@@ -30,16 +54,28 @@ class Rules:
             key=lambda policy: (policy.priority, policy.policy_id),
         )
         self._by_matchers = Index([(policy, _compiled(policy.matchers)) for policy in chosen])
-        self._silences = Index(
-            [(rule, _compiled(rule.matchers)) for rule in sorted(silences, key=lambda r: r.silence_rule_id)]
-        )
+        self._by_silence = {
+            rule.silence_rule_id: rule for rule in sorted(silences, key=lambda r: r.silence_rule_id)
+        }
+        self._silences = Index([(rule, _compiled(rule.matchers)) for rule in self._by_silence.values()])
         self._aggregations = Index(
             [
                 (rule, _compiled(rule.matchers))
                 for rule in sorted(aggregations, key=lambda r: r.aggregation_rule_id)
             ]
         )
-        self._integrations = {one.routing_key_sha256: one for one in integrations}
+        self._by_inhibition = {
+            rule.inhibition_rule_id: rule for rule in sorted(inhibitions, key=lambda r: r.inhibition_rule_id)
+        }
+        inhibiting = self._by_inhibition.values()
+        self._sources = Index([(rule, _compiled(rule.source_matchers)) for rule in inhibiting])
+        self._targets = Index([(rule, _compiled(rule.target_matchers)) for rule in inhibiting])
+        self._integrations: dict[bytes, Integration] = {}
+        self._by_id = {one.integration_id: one for one in integrations}
+        for one in self._by_id.values():
+            if one.previous_key_sha256 is not None:
+                self._integrations.setdefault(one.previous_key_sha256, one)
+            self._integrations[one.routing_key_sha256] = one
 
     def policy(self, policy_id: str) -> EscalationPolicy | None:
         """The policy with this id."""
@@ -66,9 +102,42 @@ class Rules:
         """The first by id of the aggregation rules that match; its `group_of(facts)` names the group."""
         return next(self._aggregations.matching(facts.seen()), None) if self._aggregations else None
 
-    def integration_by_key(self, routing_key: str) -> Integration | None:
-        """The integration with this routing key."""
-        return self._integrations.get(hashed(routing_key))
+    def sides_of(self, facts: Facts) -> tuple[tuple[Side, ...], tuple[Side, ...]]:
+        """What the alert is in inhibition rules: as a source, and as a target."""
+        if not self._sources:
+            return (), ()
+        seen = facts.seen()
+        return sides(self._sources.matching(seen), self._targets.matching(seen), seen)
+
+    def standing(self, facts: Facts, now: datetime) -> Standing:
+        """What the rules make of the alert at `now`; of one that is silenced nothing else is asked but what it inhibits."""
+        silence = self.silenced_by(facts, now)
+        sources, targets = self.sides_of(facts)
+        if silence is not None:
+            return Standing(silence=Quiet(SILENCES + silence.silence_rule_id), sources=sources)
+        aggregation = self.aggregated_by(facts)
+        if aggregation is None:
+            return Standing(sources=sources, targets=targets)
+        key = GroupKey(aggregation.aggregation_rule_id, aggregation.group_of(facts))
+        return Standing(group=key, window=aggregation.window, sources=sources, targets=targets)
+
+    def silence(self, silence_rule_id: str) -> SilenceRule | None:
+        """The silence with this id, unless it is over."""
+        return self._by_silence.get(silence_rule_id)
+
+    def inhibition(self, inhibition_rule_id: str) -> InhibitionRule | None:
+        """The inhibition rule with this id."""
+        return self._by_inhibition.get(inhibition_rule_id)
+
+    def integration(self, integration_id: str) -> Integration | None:
+        """The integration with this id."""
+        return self._by_id.get(integration_id)
+
+    def integration_by_key(self, routing_key: str, now: datetime) -> Integration | None:
+        """The integration that this routing key leads to at `now`."""
+        key = hashed(routing_key)
+        found = self._integrations.get(key)
+        return found if found is not None and found.knows(key, now) else None
 
 
 def _compiled(texts: Iterable[str]) -> tuple[Matcher, ...]:

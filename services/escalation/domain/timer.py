@@ -11,6 +11,8 @@ class Kind(StrEnum):
 
     ESCALATE = "ESCALATE"
     WAKE = "WAKE"
+    STEADY = "STEADY"
+    CLOSE = "CLOSE"
 
 
 class Reason(StrEnum):

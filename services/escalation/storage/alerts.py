@@ -24,20 +24,25 @@ with input as materialized (
     select * from json_to_recordset(%s) as input (
         alert_id uuid, dedup_key text, title text, description text, severity text, source text, labels jsonb,
         state text, policy_id text, opened_at timestamptz, suppressed_by text, parent_alert_id uuid,
+        integration_id text, flapping boolean, steady_at timestamptz, close_at timestamptz,
         event_id uuid, event text, data text, trace_parent text)
 ), opened as (
     insert into alerts (
         alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, acked_by,
-        closed_by, trigger_count, last_triggered_at, escalation_level, suppressed_by, parent_alert_id, version)
+        closed_by, trigger_count, last_triggered_at, escalation_level, suppressed_by, parent_alert_id, version,
+        integration_id, flapping)
     select alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, '',
-        '', 1, opened_at, 0, suppressed_by, parent_alert_id, 1
+        '', 1, opened_at, 0, suppressed_by, parent_alert_id, 1, integration_id, flapping
     from input order by dedup_key
     on conflict (dedup_key) where dedup_key <> '' and state <> '{State.CLOSED}' do nothing
     returning alert_id
 ), armed as (
     insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
-    select alert_id, '{Kind.ESCALATE}', opened_at, 1, 0, '{Reason.INITIAL}', '{{}}', opened_at
-    from input join opened using (alert_id) where state = '{State.OPEN}'
+    select alert_id, kind, due_at, 1, 0, '{Reason.INITIAL}', '{{}}', due_at
+    from input join opened using (alert_id) cross join lateral (values
+        ('{Kind.ESCALATE}', case when state = '{State.OPEN}' then opened_at end),
+        ('{Kind.STEADY}', steady_at), ('{Kind.CLOSE}', close_at)) timer (kind, due_at)
+    where due_at is not null
 ), told as (
     insert into outbox ({COLUMNS})
     select event_id, event, alert_id::text, decode(data, 'hex'), opened_at, trace_parent
@@ -51,10 +56,15 @@ _NONE = literal("", literal_execute=True)
 
 
 class New(NamedTuple):
-    """An alert to be opened, and the one event that tells of it; its timer follows from its state."""
+    """An alert to be opened, and the one event that tells of it; its first step follows from its state.
+
+    `steady_at`: when it opens if it flaps no more by then; `close_at`: when it closes if it is not triggered again.
+    """
 
     alert: Alert
     event: Event
+    steady_at: datetime | None = None
+    close_at: datetime | None = None
 
 
 async def open_now(conn: RawConnection, new: Sequence[New]) -> set[UUID]:
@@ -71,10 +81,12 @@ async def open_within(conn: AsyncConnection, new: Sequence[New]) -> set[UUID]:
 
 
 def _rows(new: Sequence[New]) -> str:
-    return json.dumps([_row(one.alert, one.event) for one in new])
+    return json.dumps([_row(*one) for one in new])
 
 
-def _row(alert: Alert, event: Event) -> Mapping[str, Any]:
+def _row(
+    alert: Alert, event: Event, steady_at: datetime | None, close_at: datetime | None
+) -> Mapping[str, Any]:
     return {
         "alert_id": event.subject,
         "dedup_key": alert.dedup_key,
@@ -88,6 +100,10 @@ def _row(alert: Alert, event: Event) -> Mapping[str, Any]:
         "opened_at": alert.opened_at.isoformat(),
         "suppressed_by": alert.suppressed_by,
         "parent_alert_id": alert.parent_alert_id and str(alert.parent_alert_id),
+        "integration_id": alert.integration_id,
+        "flapping": alert.flapping,
+        "steady_at": steady_at and steady_at.isoformat(),
+        "close_at": close_at and close_at.isoformat(),
         "event_id": str(event.id),
         "event": event.type,
         "data": event.data.hex(),
@@ -132,15 +148,6 @@ async def lock(
         .with_for_update()
     )
     return {row.alert_id: Alert(**row._asdict()) for row in await conn.execute(query)}
-
-
-async def closed(conn: AsyncConnection, ids: Iterable[UUID | None]) -> set[UUID]:
-    """Which of these alerts are closed."""
-    wanted = [one for one in ids if one]
-    if not wanted:
-        return set()
-    query = select(alerts.c.alert_id).where(alerts.c.alert_id.in_(wanted), alerts.c.state == State.CLOSED)
-    return set((await conn.execute(query)).scalars())
 
 
 async def live_ids(conn: AsyncConnection, keys: Sequence[str]) -> dict[str, UUID]:

@@ -19,7 +19,7 @@ from services.escalation.tables.alerts import coverage, executions
 _EXECUTION: LiteralString = "execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale"
 _ALERT: LiteralString = """alert_id, dedup_key, title, description, severity, source, labels, state, policy_id,
     opened_at, acked_at, acked_by, closed_at, closed_by, snoozed_until, trigger_count, last_triggered_at,
-    escalation_level, suppressed_by, parent_alert_id, version"""
+    escalation_level, suppressed_by, parent_alert_id, version, integration_id, flapping"""
 _COLUMNS = len(executions.c)
 
 _CLAIM_PAGES: LiteralString = f"""

@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import AlreadyExists, NotFound
 from services.escalation.domain.integration import Integration
-from services.escalation.domain.noise import AggregationRule, SilenceRule, SilenceState
+from services.escalation.domain.noise import AggregationRule, InhibitionRule
 from services.escalation.domain.policy import EscalationPolicy
 from services.escalation.domain.rules import Rules
+from services.escalation.domain.silence import SilenceRule, SilenceState
 from services.escalation.tables.rules import (
     aggregation_rules,
+    inhibition_rules,
     integrations,
     policies,
     rule_changes,
@@ -25,7 +27,7 @@ from services.escalation.tables.rules import (
 CHANNEL = "escalation_rules"
 """Where replicas hear that rules have changed."""
 
-Resource = TypeVar("Resource", EscalationPolicy, SilenceRule, AggregationRule, Integration)
+Resource = TypeVar("Resource", EscalationPolicy, SilenceRule, AggregationRule, InhibitionRule, Integration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Shelf(Generic[Resource]):
 POLICIES = Shelf(policies, EscalationPolicy, "policy")
 SILENCES = Shelf(silence_rules, SilenceRule, "silence rule")
 AGGREGATIONS = Shelf(aggregation_rules, AggregationRule, "aggregation rule")
+INHIBITIONS = Shelf(inhibition_rules, InhibitionRule, "inhibition rule")
 INTEGRATIONS = Shelf(integrations, Integration, "integration")
 
 
@@ -130,19 +133,27 @@ async def load(conn: AsyncConnection) -> Rules:
     """Every rule that is or will be in force."""
     return Rules(
         policies=await POLICIES.every(conn),
-        silences=await SILENCES.every(conn, silence_rules.c.ends_at > func.clock_timestamp()),
+        silences=await SILENCES.every(conn, _not_over(func.clock_timestamp())),
         aggregations=await AGGREGATIONS.every(conn),
+        inhibitions=await INHIBITIONS.every(conn),
         integrations=await INTEGRATIONS.every(conn),
     )
 
 
+def _not_over(now: Any) -> ColumnElement[bool]:
+    return or_(silence_rules.c.ends_at.is_(None), silence_rules.c.ends_at > now)
+
+
 def in_states(states: Collection[SilenceState], now: datetime) -> list[ColumnElement[bool]]:
-    """The condition that a silence is in one of the states at `now`; none for no states."""
-    begun, over = silence_rules.c.starts_at <= now, silence_rules.c.ends_at <= now
+    """A condition that every silence meets that is in one of the states at `now`; none for no states.
+
+    Of those that recur only the caller can tell whether they are within a window.
+    """
+    begun, recurs = silence_rules.c.starts_at <= now, silence_rules.c.recurrence.is_not(None)
     conditions = {
-        SilenceState.PENDING: and_(not_(begun), not_(over)),
-        SilenceState.ACTIVE: and_(begun, not_(over)),
-        SilenceState.EXPIRED: over,
+        SilenceState.PENDING: and_(or_(not_(begun), recurs), _not_over(now)),
+        SilenceState.ACTIVE: and_(begun, _not_over(now)),
+        SilenceState.EXPIRED: or_(silence_rules.c.ends_at <= now, recurs),
     }
     return [or_(*(conditions[state] for state in states))] if states else []
 

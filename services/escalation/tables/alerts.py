@@ -40,6 +40,8 @@ alerts = Table(
     Column("suppressed_by", Text, nullable=False),
     Column("parent_alert_id", Uuid),
     Column("version", BigInteger, nullable=False),
+    Column("integration_id", Text, nullable=False),
+    Column("flapping", Boolean, nullable=False),
 )
 
 actions = Table(
@@ -111,6 +113,26 @@ groups = Table(
     Column("opened_at", INSTANT),
 )
 """The alert in front of each group of an aggregation rule, and since when."""
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("inhibition_rule_id", Text, primary_key=True),
+    Column("equal_key", Text, primary_key=True),
+    Column("alert_id", Uuid, primary_key=True),
+    Column("both", Boolean, nullable=False),
+)
+"""The alerts that inhibit others by a rule while they fire. `both`: the rule's target matchers match them too."""
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("ready_at", INSTANT, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("claim", Uuid),
+)
+"""Rules, and alerts that have stood for others, whose alerts are to be judged anew, and from when on."""
 
 coverage = Table(
     "coverage",

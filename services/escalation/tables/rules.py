@@ -1,4 +1,4 @@
-"""Policies, silences, aggregation rules and integrations as declared tables; rows become the domain's values."""
+"""Policies, noise rules and integrations as declared tables; rows become the domain's values."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,7 +19,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from services.escalation.domain.integration import Flapping
 from services.escalation.domain.policy import Handover, RepeatTrigger, Step
+from services.escalation.domain.recurrence import Recurrence
 from services.escalation.tables import metadata
 
 AT = DateTime(timezone=True)
@@ -55,6 +57,45 @@ class Repeat(TypeDecorator[RepeatTrigger]):
         return RepeatTrigger(value["threshold"], timedelta(seconds=value["window"]))
 
 
+class Recurring(TypeDecorator[Recurrence]):
+    """The recurrence of a silence as a JSON object, the duration in seconds; NULL for none."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Recurrence | None, _: Dialect) -> Any:
+        return value and {
+            "rrule": value.rrule,
+            "time_zone": value.time_zone,
+            "duration": value.duration.total_seconds(),
+        }
+
+    def process_result_value(self, value: Mapping[str, Any] | None, _: Dialect) -> Recurrence | None:
+        if value is None:
+            return None
+        return Recurrence(value["rrule"], value["time_zone"], timedelta(seconds=value["duration"]))
+
+
+class Flaps(TypeDecorator[Flapping]):
+    """What an integration takes for flapping as a JSON object, durations in seconds; NULL for nothing."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Flapping | None, _: Dialect) -> Any:
+        return value and {
+            "threshold": value.threshold,
+            "window": value.window.total_seconds(),
+            "stable_after": value.stable_after.total_seconds(),
+        }
+
+    def process_result_value(self, value: Mapping[str, Any] | None, _: Dialect) -> Flapping | None:
+        if value is None:
+            return None
+        window, stable_after = timedelta(seconds=value["window"]), timedelta(seconds=value["stable_after"])
+        return Flapping(value["threshold"], window, stable_after)
+
+
 policies = Table(
     "escalation_policies",
     metadata,
@@ -77,10 +118,11 @@ silence_rules = Table(
     Column("silence_rule_id", Text, primary_key=True),
     Column("matchers", ARRAY(Text, as_tuple=True), nullable=False),
     Column("starts_at", AT, nullable=False),
-    Column("ends_at", AT, nullable=False),
+    Column("ends_at", AT),
     Column("created_by", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("created_at", AT, nullable=False),
+    Column("recurrence", Recurring),
     Column("request_id", Text, unique=True),
 )
 
@@ -95,6 +137,17 @@ aggregation_rules = Table(
     Column("request_id", Text, unique=True),
 )
 
+inhibition_rules = Table(
+    "inhibition_rules",
+    metadata,
+    Column("inhibition_rule_id", Text, primary_key=True),
+    Column("source_matchers", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("target_matchers", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("equal", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("created_at", AT, nullable=False),
+    Column("request_id", Text, unique=True),
+)
+
 integrations = Table(
     "integrations",
     metadata,
@@ -104,6 +157,10 @@ integrations = Table(
     Column("labels", JSONB, nullable=False),
     Column("routing_key_sha256", LargeBinary, nullable=False, unique=True),
     Column("created_at", AT, nullable=False),
+    Column("auto_close_after", Interval),
+    Column("flapping", Flaps),
+    Column("previous_key_sha256", LargeBinary),
+    Column("previous_key_expires_at", AT),
     Column("request_id", Text, unique=True),
 )
 

@@ -180,18 +180,6 @@ async def test_a_silenced_alert_is_kept_quiet(stage: World) -> None:
     assert await stage.rows("select 1 from timers where alert_id = %s", quiet.alert.alert_id) == []
 
 
-async def test_a_repeat_after_the_silence_opens_the_alert(stage: World) -> None:
-    """Silence does not outlive its end: somebody is told."""
-    stage.roster.on_call["oncall://active"] = ["alice"]
-    await silence(stage.here, 'team="db"', until=timedelta(minutes=10))
-    quiet = await stage.here.open("quiet", labels={"team": "db"}, dedup_key="k")
-    stage.advance(minutes=11)
-    again = await stage.here.trigger("quiet", labels={"team": "db"}, dedup_key="k")
-    assert (again.outcome, again.alert.state, again.alert.suppressed_by) == (REPEATED, Alert.OPEN, "")
-    assert await stage.pages(1) == [("quiet", 1, ["alice"])]
-    assert await stage.happened(quiet) == ["suppressed", "repeated", "opened", "escalated"]
-
-
 async def test_the_first_of_a_group_opens(stage: World) -> None:
     """The others stand behind it, until its window is over."""
     await aggregate(stage.here, 'kind="storm"')
@@ -210,18 +198,6 @@ async def test_the_first_of_a_group_opens(stage: World) -> None:
     later = await stage.here.trigger("later", labels=labels)
     assert (late.outcome, later.outcome) == (OPENED, AGGREGATED)
     assert later.alert.parent_alert_id == late.alert.alert_id
-
-
-async def test_a_group_whose_first_is_closed_starts_anew(stage: World) -> None:
-    """Nothing stands behind what is over, and what did opens when it is triggered again."""
-    await aggregate(stage.here, 'kind="storm"')
-    first = await stage.here.open(labels={"kind": "storm"})
-    behind = await stage.here.open(labels={"kind": "storm"}, dedup_key="k")
-    await stage.here.close(first)
-    assert (await stage.here.trigger(labels={"kind": "storm"})).outcome == OPENED
-    again = await stage.here.trigger(labels={"kind": "storm"}, dedup_key="k")
-    assert (again.outcome, again.alert.state, again.alert.parent_alert_id) == (REPEATED, Alert.OPEN, "")
-    assert (await stage.happened(behind))[:3] == ["noise_suppressed", "repeated", "opened"]
 
 
 async def test_a_group_has_one_in_front_however_many_come(stage: World) -> None:

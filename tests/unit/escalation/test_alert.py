@@ -30,7 +30,7 @@ UNTIL = NOW + timedelta(hours=1)
 ID = UUID(int=7)
 BY = By("alice", "on it")
 REPORT = Report("disk full", "97 %", Severity.HIGH, "db-1", "k", {"team": "db"})
-SILENCE = Quiet("silence-rules/quiet")
+SILENCE, NIGHT = Quiet("silence-rules/quiet"), Quiet("silence-rules/night")
 FIRST = Timer(ID, Kind.ESCALATE, LATER)
 
 
@@ -53,8 +53,9 @@ def in_state(state: State) -> Alert:
 
 
 VERBS: dict[str, Callable[[Alert], Change]] = {
-    "repeat": lambda alert: verbs.repeated(alert, triggers=3, quiet=False, now=LATER),
-    "repeat, kept quiet": lambda alert: verbs.repeated(alert, triggers=3, quiet=True, now=LATER),
+    "repeat": lambda alert: verbs.repeated(alert, triggers=3, now=LATER),
+    "quiet": lambda alert: verbs.quieted(alert, NIGHT, LATER),
+    "release": lambda alert: verbs.released(alert, LATER),
     "acknowledge": lambda alert: verbs.acknowledged(alert, BY, LATER),
     "close": lambda alert: verbs.closed(alert, BY, LATER),
     "comment": lambda alert: verbs.commented(alert, BY),
@@ -71,14 +72,15 @@ MATRIX: dict[str, dict[State, tuple[State, str] | None]] = {
         OPEN: (OPEN, "repeated"),
         ACKED: (ACKED, "repeated"),
         CLOSED: REFUSED,
-        SUPPRESSED: (OPEN, "repeated opened"),
-    },
-    "repeat, kept quiet": {
-        OPEN: (OPEN, "repeated"),
-        ACKED: (ACKED, "repeated"),
-        CLOSED: REFUSED,
         SUPPRESSED: (SUPPRESSED, "repeated"),
     },
+    "quiet": {
+        OPEN: (SUPPRESSED, "suppressed"),
+        ACKED: (ACKED, ""),
+        CLOSED: (CLOSED, ""),
+        SUPPRESSED: (SUPPRESSED, "suppressed"),
+    },
+    "release": {OPEN: (OPEN, ""), ACKED: (ACKED, ""), CLOSED: (CLOSED, ""), SUPPRESSED: (OPEN, "opened")},
     "acknowledge": {
         OPEN: (ACKED, "acknowledged"),
         ACKED: (ACKED, ""),
@@ -159,18 +161,27 @@ def test_a_repeat_counts() -> None:
     assert (change.events[0].triggers, change.hush, change.timer) == (3, False, None)
 
 
-def test_what_stands_behind_nothing_any_more_opens() -> None:
-    """When it is triggered again."""
-    behind = opened(Quiet("aggregation-rules/storm", UUID(int=1)))
-    assert VERBS["repeat, kept quiet"](behind).alert.parent_alert_id == UUID(int=1)
-    alone = VERBS["repeat"](behind).alert
-    assert (alone.state, alone.parent_alert_id, alone.suppressed_by) == (OPEN, None, "")
+def test_what_nothing_keeps_quiet_opens_and_escalates_at_once() -> None:
+    """From the first level, and it stands behind nobody any more."""
+    change = VERBS["release"](opened(Quiet("aggregation-rules/storm", UUID(int=1))))
+    assert (change.alert.parent_alert_id, change.alert.suppressed_by, change.timer) == (None, "", FIRST)
+    assert change.hush
 
 
-def test_what_is_no_longer_silenced_escalates_at_once() -> None:
-    """From the first level."""
-    change = VERBS["repeat"](in_state(SUPPRESSED))
-    assert (change.alert.suppressed_by, change.timer) == ("", FIRST)
+def test_what_is_quieted_waits_for_nothing() -> None:
+    """It says by what, and whether that is somebody's wish or found to be noise."""
+    change = VERBS["quiet"](in_state(OPEN))
+    assert (change.alert.suppressed_by, change.hush, change.timer) == (NIGHT.by, True, None)
+    behind = verbs.quieted(in_state(OPEN), Quiet("inhibition-rules/power", UUID(int=1)), LATER)
+    assert behind.alert.parent_alert_id == UUID(int=1)
+    assert behind.events[0].type is EventType.NOISE_SUPPRESSED
+    assert verbs.quieted(change.alert, NIGHT, UNTIL) == Change(change.alert)
+
+
+def test_what_sleeps_is_quiet_already() -> None:
+    """It wakes up first."""
+    asleep = VERBS["snooze"](in_state(OPEN)).alert
+    assert verbs.quieted(asleep, NIGHT, LATER) == Change(asleep)
 
 
 def test_the_first_to_acknowledge_keeps_the_credit() -> None:

@@ -30,8 +30,15 @@ def test_without_a_first_one_opens() -> None:
     assert in_front(Group(ID, NOW), None, window=MINUTE, now=NOW) is None
 
 
-@pytest.mark.parametrize(("state", "front"), [(State.OPEN, ID), (State.ACKED, ID), (State.CLOSED, None)])
+@pytest.mark.parametrize(
+    ("state", "front"), [(State.OPEN, ID), (State.ACKED, ID), (State.CLOSED, None), (State.SUPPRESSED, None)]
+)
 def test_a_first_that_is_over_has_nobody_behind(state: State, front: UUID | None) -> None:
     """One that somebody has taken has: it is known of."""
     parent = PARENT._replace(state=state)
     assert in_front(Group(ID, NOW), parent, window=MINUTE, now=NOW) == front
+
+
+def test_one_that_has_joined_stays_behind_however_long_ago() -> None:
+    """The window is for those who come."""
+    assert in_front(Group(ID, NOW), PARENT, window=None, now=NOW + timedelta(days=1)) == ID

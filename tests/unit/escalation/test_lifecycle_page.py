@@ -15,8 +15,9 @@ NOW = datetime(2026, 11, 23, 3, 10, tzinfo=UTC)
 BY = By("ada")
 REPORT = Report("disk full", "", Severity.CRITICAL, "db-1", "k", {})
 VERBS: dict[str, Callable[[Alert], Change]] = {
-    "repeat": lambda alert: verbs.repeated(alert, triggers=1, quiet=True, now=NOW),
-    "repeat after the silence": lambda alert: verbs.repeated(alert, triggers=1, quiet=False, now=NOW),
+    "repeat": lambda alert: verbs.repeated(alert, triggers=1, now=NOW),
+    "kept quiet": lambda alert: verbs.quieted(alert, Quiet("silence-rules/x"), NOW),
+    "quiet no more": lambda alert: verbs.released(alert, NOW),
     "acknowledge": lambda alert: verbs.acknowledged(alert, BY, NOW),
     "close": lambda alert: verbs.closed(alert, BY, NOW),
     "escalate": lambda alert: verbs.escalated(alert, BY, 1, NOW),

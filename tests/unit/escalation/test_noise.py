@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 
 from chassis import wire
 from chassis.errors import Invalid, Problems
-from services.escalation.convert import rules as convert
+from services.escalation.convert import noise as convert
 from services.escalation.domain.facts import Facts
-from services.escalation.domain.noise import (
-    AggregationRule,
-    SilenceRule,
-    SilenceState,
-    check_aggregation,
-    check_silence,
-    expire,
-)
+from services.escalation.domain.noise import AggregationRule, check_aggregation
+from services.escalation.domain.silence import SilenceRule, SilenceState, check_silence, expire
 from tocsin.escalation.v1 import noise_pb2
 from tocsin.escalation.v1.noise_service_pb2 import ListSilenceRulesRequest
 

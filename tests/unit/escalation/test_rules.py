@@ -8,9 +8,10 @@ import pytest
 
 from services.escalation.domain.integration import Integration, hashed, new_routing_key
 from services.escalation.domain.matcher import MatcherError
-from services.escalation.domain.noise import AggregationRule, SilenceRule
+from services.escalation.domain.noise import AggregationRule
 from services.escalation.domain.policy import BUILT_IN, EscalationPolicy
 from services.escalation.domain.rules import Facts, Rules
+from services.escalation.domain.silence import SilenceRule
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -111,9 +112,9 @@ def test_an_integration_is_found_by_its_key_alone() -> None:
     key, other, *_ = keys
     prometheus = Integration("prometheus", "Prometheus", "", {}, hashed(key), NOW)
     rules = Rules(integrations=[prometheus])
-    assert rules.integration_by_key(key) is prometheus
-    assert rules.integration_by_key(other) is None
-    assert rules.integration_by_key(key.upper()) is None or key == key.upper()
+    assert rules.integration_by_key(key, NOW) is prometheus
+    assert rules.integration_by_key(other, NOW) is None
+    assert rules.integration_by_key(key.upper(), NOW) is None or key == key.upper()
 
 
 def test_what_was_never_checked_is_refused() -> None:

@@ -93,7 +93,7 @@ class Alert(_message.Message):
         CLOSED: Alert._State.ValueType  # 3
         """It is over; the same dedup key opens a new alert."""
         SUPPRESSED: Alert._State.ValueType  # 4
-        """A silence or aggregation rule keeps it quiet."""
+        """A silence, an aggregation or inhibition rule, or its own flapping keeps it quiet."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where an alert is in its life."""
@@ -107,7 +107,7 @@ class Alert(_message.Message):
     CLOSED: Alert.State.ValueType  # 3
     """It is over; the same dedup key opens a new alert."""
     SUPPRESSED: Alert.State.ValueType  # 4
-    """A silence or aggregation rule keeps it quiet."""
+    """A silence, an aggregation or inhibition rule, or its own flapping keeps it quiet."""
 
     @_typing.final
     class LabelsEntry(_message.Message):
@@ -150,6 +150,8 @@ class Alert(_message.Message):
     SUPPRESSED_BY_FIELD_NUMBER: _builtins.int
     PARENT_ALERT_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    INTEGRATION_ID_FIELD_NUMBER: _builtins.int
+    FLAPPING_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
     """The id (UUIDv7)."""
     dedup_key: _builtins.str
@@ -175,11 +177,17 @@ class Alert(_message.Message):
     escalation_level: _builtins.int
     """The level told last, counted from 1; 0 before the first."""
     suppressed_by: _builtins.str
-    """What keeps it quiet: `silence-rules/<id>` or `aggregation-rules/<id>`; empty otherwise."""
+    """What keeps it quiet: `silence-rules/<id>`, `aggregation-rules/<id>`, `inhibition-rules/<id>` or `flapping`; empty
+    otherwise.
+    """
     parent_alert_id: _builtins.str
-    """The alert that stands for it, when an aggregation rule put it behind one."""
+    """The alert that stands for it: in front of its group, or the one that inhibits it."""
     version: _builtins.int
     """Counts the changes of this alert from 1; each of its events carries it."""
+    integration_id: _builtins.str
+    """The integration by which it came in; empty when it was triggered directly."""
+    flapping: _builtins.bool
+    """Whether its dedup key opened and closed so often, when it opened, that it was flapping."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Names and values that rules match."""
@@ -228,10 +236,12 @@ class Alert(_message.Message):
         suppressed_by: _builtins.str = ...,
         parent_alert_id: _builtins.str = ...,
         version: _builtins.int = ...,
+        integration_id: _builtins.str = ...,
+        flapping: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "closed_at", b"closed_at", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "snoozed_until", b"snoozed_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "acked_by", b"acked_by", "alert_id", b"alert_id", "closed_at", b"closed_at", "closed_by", b"closed_by", "dedup_key", b"dedup_key", "description", b"description", "escalation_level", b"escalation_level", "labels", b"labels", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "parent_alert_id", b"parent_alert_id", "policy_id", b"policy_id", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "suppressed_by", b"suppressed_by", "title", b"title", "trigger_count", b"trigger_count", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "acked_by", b"acked_by", "alert_id", b"alert_id", "closed_at", b"closed_at", "closed_by", b"closed_by", "dedup_key", b"dedup_key", "description", b"description", "escalation_level", b"escalation_level", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "parent_alert_id", b"parent_alert_id", "policy_id", b"policy_id", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "suppressed_by", b"suppressed_by", "title", b"title", "trigger_count", b"trigger_count", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -116,7 +116,7 @@ class TriggerAlertResponse(_message.Message):
         REPEATED: TriggerAlertResponse._Outcome.ValueType  # 2
         """It was added to an alert that is not closed."""
         SUPPRESSED: TriggerAlertResponse._Outcome.ValueType  # 3
-        """A silence rule keeps it quiet."""
+        """A silence or inhibition rule, or its own flapping, keeps it quiet."""
         AGGREGATED: TriggerAlertResponse._Outcome.ValueType  # 4
         """An aggregation rule put it behind another alert."""
 
@@ -130,7 +130,7 @@ class TriggerAlertResponse(_message.Message):
     REPEATED: TriggerAlertResponse.Outcome.ValueType  # 2
     """It was added to an alert that is not closed."""
     SUPPRESSED: TriggerAlertResponse.Outcome.ValueType  # 3
-    """A silence rule keeps it quiet."""
+    """A silence or inhibition rule, or its own flapping, keeps it quiet."""
     AGGREGATED: TriggerAlertResponse.Outcome.ValueType  # 4
     """An aggregation rule put it behind another alert."""
 

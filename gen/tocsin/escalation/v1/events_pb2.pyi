@@ -110,7 +110,7 @@ Global___AlertSuppressedEvent: _TypeAlias = AlertSuppressedEvent  # noqa: Y015
 
 @_typing.final
 class AlertNoiseSuppressedEvent(_message.Message):
-    """`alert.noise_suppressed`: an aggregation rule put an alert behind another."""
+    """`alert.noise_suppressed`: an aggregation or inhibition rule put an alert behind another, or it flaps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -120,7 +120,7 @@ class AlertNoiseSuppressedEvent(_message.Message):
     """`alert.version`."""
     @_builtins.property
     def alert(self) -> _alert_pb2.Alert:
-        """The alert; `suppressed_by` names the rule, `parent_alert_id` the alert in front."""
+        """The alert; `suppressed_by` says by what, `parent_alert_id` names the alert that stands for it."""
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -18,6 +19,44 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class Flapping(_message.Message):
+    """When a signal comes and goes so often that each opening is news to nobody: more than `threshold` openings of one
+    dedup key within `window`. The opening that makes it so pages once more and is marked `flapping`; those after it are
+    kept quiet (`suppressed_by` is `flapping`) until the key has neither opened nor closed for `stable_after`. One that
+    stays open that long opens and escalates.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    STABLE_AFTER_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.int
+    """So many openings within the window are taken for what they are: 1 to 1,000. Required."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """1 minute to 24 hours. Required."""
+
+    @_builtins.property
+    def stable_after(self) -> _duration_pb2.Duration:
+        """1 second to 24 hours. Defaults to the window."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.int = ...,
+        window: _duration_pb2.Duration | None = ...,
+        stable_after: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stable_after", b"stable_after", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stable_after", b"stable_after", "threshold", b"threshold", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Flapping: _TypeAlias = Flapping  # noqa: Y015
 
 @_typing.final
 class Integration(_message.Message):
@@ -51,6 +90,9 @@ class Integration(_message.Message):
     ROUTING_KEY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    AUTO_CLOSE_AFTER_FIELD_NUMBER: _builtins.int
+    FLAPPING_FIELD_NUMBER: _builtins.int
+    PREVIOUS_KEY_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     integration_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     display_name: _builtins.str
@@ -59,7 +101,7 @@ class Integration(_message.Message):
     """The policy that its alerts follow. Empty: the one that matches, else the default policy."""
     routing_key: _builtins.str
     """The secret that senders put into their URL or body: 32 characters, made by the server, shown once in the
-    answer to the creation and stored hashed. Output only.
+    answer to the creation or rotation and stored hashed. Output only.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -68,6 +110,21 @@ class Integration(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Output only."""
+
+    @_builtins.property
+    def auto_close_after(self) -> _duration_pb2.Duration:
+        """Alerts that came in by it and are not triggered for so long close by themselves (`closed_by` is `auto-close`),
+        whatever their state: 1 minute to 30 days; unset or 0: never. A change counts for the alerts that open after it,
+        and for the others from when they would have closed.
+        """
+
+    @_builtins.property
+    def flapping(self) -> Global___Flapping:
+        """What counts as flapping; unset: nothing does."""
+
+    @_builtins.property
+    def previous_key_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when the key before the present one works too; unset when there is none. Output only."""
 
     def __init__(
         self,
@@ -78,10 +135,13 @@ class Integration(_message.Message):
         routing_key: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        auto_close_after: _duration_pb2.Duration | None = ...,
+        flapping: Global___Flapping | None = ...,
+        previous_key_expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["auto_close_after", b"auto_close_after", "created_at", b"created_at", "flapping", b"flapping", "previous_key_expires_at", b"previous_key_expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "integration_id", b"integration_id", "labels", b"labels", "policy_id", b"policy_id", "routing_key", b"routing_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_close_after", b"auto_close_after", "created_at", b"created_at", "display_name", b"display_name", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "policy_id", b"policy_id", "previous_key_expires_at", b"previous_key_expires_at", "routing_key", b"routing_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

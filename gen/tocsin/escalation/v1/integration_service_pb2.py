@@ -23,14 +23,16 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from tocsin.escalation.v1 import alert_service_pb2 as tocsin_dot_escalation_dot_v1_dot_alert__service__pb2
 from tocsin.escalation.v1 import integration_pb2 as tocsin_dot_escalation_dot_v1_dot_integration__pb2
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/escalation/v1/integration_service.proto\x12\x14tocsin.escalation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x17google/rpc/status.proto\x1a(tocsin/escalation/v1/alert_service.proto\x1a&tocsin/escalation/v1/integration.proto\x1a\x1ftocsin/options/v1/options.proto\"f\n\x18\x43reateIntegrationRequest\x12\x36\n\x0bintegration\x18\x01 \x01(\x0b\x32!.tocsin.escalation.v1.Integration\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"/\n\x15GetIntegrationRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\"@\n\x17ListIntegrationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x18ListIntegrationsResponse\x12\x37\n\x0cintegrations\x18\x01 \x03(\x0b\x32!.tocsin.escalation.v1.Integration\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x18\x44\x65leteIntegrationRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\"\xd2\x01\n\x06Signal\x12\x33\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32#.tocsin.escalation.v1.Signal.Action\x12\x38\n\x05\x61lert\x18\x02 \x01(\x0b\x32).tocsin.escalation.v1.TriggerAlertRequest\x12\x0c\n\x04note\x18\x03 \x01(\t\"K\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0b\n\x07TRIGGER\x10\x01\x12\x0f\n\x0b\x41\x43KNOWLEDGE\x10\x02\x12\x0b\n\x07RESOLVE\x10\x03\"Z\n\x14IngestSignalsRequest\x12\x13\n\x0brouting_key\x18\x01 \x01(\t\x12-\n\x07signals\x18\x02 \x03(\x0b\x32\x1c.tocsin.escalation.v1.Signal\"\x88\x01\n\x0cSignalResult\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x43\n\x07outcome\x18\x02 \x01(\x0e\x32\x32.tocsin.escalation.v1.TriggerAlertResponse.Outcome\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"L\n\x15IngestSignalsResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".tocsin.escalation.v1.SignalResult2\x95\x06\n\x12IntegrationService\x12\xa6\x01\n\x11\x43reateIntegration\x12..tocsin.escalation.v1.CreateIntegrationRequest\x1a!.tocsin.escalation.v1.Integration\">\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02&\"\x17/api/alert/integrations:\x0bintegration\x12\xa3\x01\n\x0eGetIntegration\x12+.tocsin.escalation.v1.GetIntegrationRequest\x1a!.tocsin.escalation.v1.Integration\"A\x8a\x80\x19\rpolicies:read\x82\xd3\xe4\x93\x02*\x12(/api/alert/integrations/{integration_id}\x12\xa3\x01\n\x10ListIntegrations\x12-.tocsin.escalation.v1.ListIntegrationsRequest\x1a..tocsin.escalation.v1.ListIntegrationsResponse\"0\x8a\x80\x19\rpolicies:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/integrations\x12\x9f\x01\n\x11\x44\x65leteIntegration\x12..tocsin.escalation.v1.DeleteIntegrationRequest\x1a\x16.google.protobuf.Empty\"B\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02**(/api/alert/integrations/{integration_id}\x12h\n\rIngestSignals\x12*.tocsin.escalation.v1.IngestSignalsRequest\x1a+.tocsin.escalation.v1.IngestSignalsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.tocsin/escalation/v1/integration_service.proto\x12\x14tocsin.escalation.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x17google/rpc/status.proto\x1a(tocsin/escalation/v1/alert_service.proto\x1a&tocsin/escalation/v1/integration.proto\x1a\x1ftocsin/options/v1/options.proto\"f\n\x18\x43reateIntegrationRequest\x12\x36\n\x0bintegration\x18\x01 \x01(\x0b\x32!.tocsin.escalation.v1.Integration\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"/\n\x15GetIntegrationRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\"@\n\x17ListIntegrationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x18ListIntegrationsResponse\x12\x37\n\x0cintegrations\x18\x01 \x03(\x0b\x32!.tocsin.escalation.v1.Integration\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x18\x44\x65leteIntegrationRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\"\x83\x01\n\x18UpdateIntegrationRequest\x12\x36\n\x0bintegration\x18\x01 \x01(\x0b\x32!.tocsin.escalation.v1.Integration\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"_\n\x1bRotateIntegrationKeyRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\x12(\n\x05grace\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"2\n\x18RevokePreviousKeyRequest\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\"\xd2\x01\n\x06Signal\x12\x33\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32#.tocsin.escalation.v1.Signal.Action\x12\x38\n\x05\x61lert\x18\x02 \x01(\x0b\x32).tocsin.escalation.v1.TriggerAlertRequest\x12\x0c\n\x04note\x18\x03 \x01(\t\"K\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0b\n\x07TRIGGER\x10\x01\x12\x0f\n\x0b\x41\x43KNOWLEDGE\x10\x02\x12\x0b\n\x07RESOLVE\x10\x03\"Z\n\x14IngestSignalsRequest\x12\x13\n\x0brouting_key\x18\x01 \x01(\t\x12-\n\x07signals\x18\x02 \x03(\x0b\x32\x1c.tocsin.escalation.v1.Signal\"\x88\x01\n\x0cSignalResult\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x43\n\x07outcome\x18\x02 \x01(\x0e\x32\x32.tocsin.escalation.v1.TriggerAlertResponse.Outcome\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"L\n\x15IngestSignalsResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".tocsin.escalation.v1.SignalResult2\xdc\n\n\x12IntegrationService\x12\xa6\x01\n\x11\x43reateIntegration\x12..tocsin.escalation.v1.CreateIntegrationRequest\x1a!.tocsin.escalation.v1.Integration\">\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02&\"\x17/api/alert/integrations:\x0bintegration\x12\xa3\x01\n\x0eGetIntegration\x12+.tocsin.escalation.v1.GetIntegrationRequest\x1a!.tocsin.escalation.v1.Integration\"A\x8a\x80\x19\rpolicies:read\x82\xd3\xe4\x93\x02*\x12(/api/alert/integrations/{integration_id}\x12\xa3\x01\n\x10ListIntegrations\x12-.tocsin.escalation.v1.ListIntegrationsRequest\x1a..tocsin.escalation.v1.ListIntegrationsResponse\"0\x8a\x80\x19\rpolicies:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/integrations\x12\x9f\x01\n\x11\x44\x65leteIntegration\x12..tocsin.escalation.v1.DeleteIntegrationRequest\x1a\x16.google.protobuf.Empty\"B\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02**(/api/alert/integrations/{integration_id}\x12\xc3\x01\n\x11UpdateIntegration\x12..tocsin.escalation.v1.UpdateIntegrationRequest\x1a!.tocsin.escalation.v1.Integration\"[\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02\x43\x32\x34/api/alert/integrations/{integration.integration_id}:\x0bintegration\x12\xba\x01\n\x14RotateIntegrationKey\x12\x31.tocsin.escalation.v1.RotateIntegrationKeyRequest\x1a!.tocsin.escalation.v1.Integration\"L\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02\x34\"//api/alert/integrations/{integration_id}:rotate:\x01*\x12\xc1\x01\n\x11RevokePreviousKey\x12..tocsin.escalation.v1.RevokePreviousKeyRequest\x1a!.tocsin.escalation.v1.Integration\"Y\x8a\x80\x19\x0epolicies:write\x82\xd3\xe4\x93\x02\x41\"</api/alert/integrations/{integration_id}:revoke-previous-key:\x01*\x12h\n\rIngestSignals\x12*.tocsin.escalation.v1.IngestSignalsRequest\x1a+.tocsin.escalation.v1.IngestSignalsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,26 +47,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INTEGRATIONSERVICE'].methods_by_name['ListIntegrations']._serialized_options = b'\212\200\031\rpolicies:read\202\323\344\223\002\031\022\027/api/alert/integrations'
   _globals['_INTEGRATIONSERVICE'].methods_by_name['DeleteIntegration']._loaded_options = None
   _globals['_INTEGRATIONSERVICE'].methods_by_name['DeleteIntegration']._serialized_options = b'\212\200\031\016policies:write\202\323\344\223\002**(/api/alert/integrations/{integration_id}'
-  _globals['_CREATEINTEGRATIONREQUEST']._serialized_start=271
-  _globals['_CREATEINTEGRATIONREQUEST']._serialized_end=373
-  _globals['_GETINTEGRATIONREQUEST']._serialized_start=375
-  _globals['_GETINTEGRATIONREQUEST']._serialized_end=422
-  _globals['_LISTINTEGRATIONSREQUEST']._serialized_start=424
-  _globals['_LISTINTEGRATIONSREQUEST']._serialized_end=488
-  _globals['_LISTINTEGRATIONSRESPONSE']._serialized_start=490
-  _globals['_LISTINTEGRATIONSRESPONSE']._serialized_end=598
-  _globals['_DELETEINTEGRATIONREQUEST']._serialized_start=600
-  _globals['_DELETEINTEGRATIONREQUEST']._serialized_end=650
-  _globals['_SIGNAL']._serialized_start=653
-  _globals['_SIGNAL']._serialized_end=863
-  _globals['_SIGNAL_ACTION']._serialized_start=788
-  _globals['_SIGNAL_ACTION']._serialized_end=863
-  _globals['_INGESTSIGNALSREQUEST']._serialized_start=865
-  _globals['_INGESTSIGNALSREQUEST']._serialized_end=955
-  _globals['_SIGNALRESULT']._serialized_start=958
-  _globals['_SIGNALRESULT']._serialized_end=1094
-  _globals['_INGESTSIGNALSRESPONSE']._serialized_start=1096
-  _globals['_INGESTSIGNALSRESPONSE']._serialized_end=1172
-  _globals['_INTEGRATIONSERVICE']._serialized_start=1175
-  _globals['_INTEGRATIONSERVICE']._serialized_end=1964
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['UpdateIntegration']._loaded_options = None
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['UpdateIntegration']._serialized_options = b'\212\200\031\016policies:write\202\323\344\223\002C24/api/alert/integrations/{integration.integration_id}:\013integration'
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['RotateIntegrationKey']._loaded_options = None
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['RotateIntegrationKey']._serialized_options = b'\212\200\031\016policies:write\202\323\344\223\0024\"//api/alert/integrations/{integration_id}:rotate:\001*'
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['RevokePreviousKey']._loaded_options = None
+  _globals['_INTEGRATIONSERVICE'].methods_by_name['RevokePreviousKey']._serialized_options = b'\212\200\031\016policies:write\202\323\344\223\002A\"</api/alert/integrations/{integration_id}:revoke-previous-key:\001*'
+  _globals['_CREATEINTEGRATIONREQUEST']._serialized_start=337
+  _globals['_CREATEINTEGRATIONREQUEST']._serialized_end=439
+  _globals['_GETINTEGRATIONREQUEST']._serialized_start=441
+  _globals['_GETINTEGRATIONREQUEST']._serialized_end=488
+  _globals['_LISTINTEGRATIONSREQUEST']._serialized_start=490
+  _globals['_LISTINTEGRATIONSREQUEST']._serialized_end=554
+  _globals['_LISTINTEGRATIONSRESPONSE']._serialized_start=556
+  _globals['_LISTINTEGRATIONSRESPONSE']._serialized_end=664
+  _globals['_DELETEINTEGRATIONREQUEST']._serialized_start=666
+  _globals['_DELETEINTEGRATIONREQUEST']._serialized_end=716
+  _globals['_UPDATEINTEGRATIONREQUEST']._serialized_start=719
+  _globals['_UPDATEINTEGRATIONREQUEST']._serialized_end=850
+  _globals['_ROTATEINTEGRATIONKEYREQUEST']._serialized_start=852
+  _globals['_ROTATEINTEGRATIONKEYREQUEST']._serialized_end=947
+  _globals['_REVOKEPREVIOUSKEYREQUEST']._serialized_start=949
+  _globals['_REVOKEPREVIOUSKEYREQUEST']._serialized_end=999
+  _globals['_SIGNAL']._serialized_start=1002
+  _globals['_SIGNAL']._serialized_end=1212
+  _globals['_SIGNAL_ACTION']._serialized_start=1137
+  _globals['_SIGNAL_ACTION']._serialized_end=1212
+  _globals['_INGESTSIGNALSREQUEST']._serialized_start=1214
+  _globals['_INGESTSIGNALSREQUEST']._serialized_end=1304
+  _globals['_SIGNALRESULT']._serialized_start=1307
+  _globals['_SIGNALRESULT']._serialized_end=1443
+  _globals['_INGESTSIGNALSRESPONSE']._serialized_start=1445
+  _globals['_INGESTSIGNALSRESPONSE']._serialized_end=1521
+  _globals['_INTEGRATIONSERVICE']._serialized_start=1524
+  _globals['_INTEGRATIONSERVICE']._serialized_end=2896
 # @@protoc_insertion_point(module_scope)

@@ -57,6 +57,21 @@ class IntegrationServiceStub:
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.DeleteIntegrationRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.UpdateIntegration = channel.unary_unary(
+                '/tocsin.escalation.v1.IntegrationService/UpdateIntegration',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.UpdateIntegrationRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
+                _registered_method=True)
+        self.RotateIntegrationKey = channel.unary_unary(
+                '/tocsin.escalation.v1.IntegrationService/RotateIntegrationKey',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RotateIntegrationKeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
+                _registered_method=True)
+        self.RevokePreviousKey = channel.unary_unary(
+                '/tocsin.escalation.v1.IntegrationService/RevokePreviousKey',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RevokePreviousKeyRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
+                _registered_method=True)
         self.IngestSignals = channel.unary_unary(
                 '/tocsin.escalation.v1.IntegrationService/IngestSignals',
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.IngestSignalsRequest.SerializeToString,
@@ -96,6 +111,28 @@ class IntegrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateIntegration(self, request, context):
+        """Changes the fields that the mask names: the name, policy, labels, `auto_close_after` or `flapping`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateIntegrationKey(self, request, context):
+        """Gives the integration a new routing key, which only the answer to this call shows. The key before it works for
+        `grace` more, so that senders can be changed one by one; one before that ends at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokePreviousKey(self, request, context):
+        """Ends the grace of the key before the present one: it stops working at once. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IngestSignals(self, request, context):
         """Takes what a sender reports by its routing key, which is the only credential: for the gateway's intake.
         UNAUTHENTICATED when no integration has the key.
@@ -126,6 +163,21 @@ def add_IntegrationServiceServicer_to_server(servicer, server):
                     servicer.DeleteIntegration,
                     request_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.DeleteIntegrationRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'UpdateIntegration': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateIntegration,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.UpdateIntegrationRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.SerializeToString,
+            ),
+            'RotateIntegrationKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateIntegrationKey,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RotateIntegrationKeyRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.SerializeToString,
+            ),
+            'RevokePreviousKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokePreviousKey,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RevokePreviousKeyRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.SerializeToString,
             ),
             'IngestSignals': grpc.unary_unary_rpc_method_handler(
                     servicer.IngestSignals,
@@ -242,6 +294,87 @@ class IntegrationService:
             '/tocsin.escalation.v1.IntegrationService/DeleteIntegration',
             tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.DeleteIntegrationRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateIntegration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.IntegrationService/UpdateIntegration',
+            tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.UpdateIntegrationRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateIntegrationKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.IntegrationService/RotateIntegrationKey',
+            tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RotateIntegrationKeyRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokePreviousKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.IntegrationService/RevokePreviousKey',
+            tocsin_dot_escalation_dot_v1_dot_integration__service__pb2.RevokePreviousKeyRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_integration__pb2.Integration.FromString,
             options,
             channel_credentials,
             insecure,

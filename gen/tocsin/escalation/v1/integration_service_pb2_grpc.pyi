@@ -26,6 +26,14 @@ class IntegrationServiceStub:
     """Lists integrations, without their keys, in the order of their ids."""
     DeleteIntegration: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.DeleteIntegrationRequest, _empty_pb2.Empty]
     """Deletes an integration; its key stops working at once."""
+    UpdateIntegration: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.UpdateIntegrationRequest, _integration_pb2.Integration]
+    """Changes the fields that the mask names: the name, policy, labels, `auto_close_after` or `flapping`."""
+    RotateIntegrationKey: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.RotateIntegrationKeyRequest, _integration_pb2.Integration]
+    """Gives the integration a new routing key, which only the answer to this call shows. The key before it works for
+    `grace` more, so that senders can be changed one by one; one before that ends at once.
+    """
+    RevokePreviousKey: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.RevokePreviousKeyRequest, _integration_pb2.Integration]
+    """Ends the grace of the key before the present one: it stops working at once. Idempotent."""
     IngestSignals: _aio.UnaryUnaryMultiCallable[_integration_service_pb2.IngestSignalsRequest, _integration_service_pb2.IngestSignalsResponse]
     """Takes what a sender reports by its routing key, which is the only credential: for the gateway's intake.
     UNAUTHENTICATED when no integration has the key.
@@ -65,6 +73,32 @@ class IntegrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_integration_service_pb2.DeleteIntegrationRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Deletes an integration; its key stops working at once."""
+
+    @_abc_1.abstractmethod
+    def UpdateIntegration(
+        self,
+        request: _integration_service_pb2.UpdateIntegrationRequest,
+        context: _aio.ServicerContext[_integration_service_pb2.UpdateIntegrationRequest, _abc.Awaitable[_integration_pb2.Integration]],
+    ) -> _abc.Awaitable[_integration_pb2.Integration]:
+        """Changes the fields that the mask names: the name, policy, labels, `auto_close_after` or `flapping`."""
+
+    @_abc_1.abstractmethod
+    def RotateIntegrationKey(
+        self,
+        request: _integration_service_pb2.RotateIntegrationKeyRequest,
+        context: _aio.ServicerContext[_integration_service_pb2.RotateIntegrationKeyRequest, _abc.Awaitable[_integration_pb2.Integration]],
+    ) -> _abc.Awaitable[_integration_pb2.Integration]:
+        """Gives the integration a new routing key, which only the answer to this call shows. The key before it works for
+        `grace` more, so that senders can be changed one by one; one before that ends at once.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokePreviousKey(
+        self,
+        request: _integration_service_pb2.RevokePreviousKeyRequest,
+        context: _aio.ServicerContext[_integration_service_pb2.RevokePreviousKeyRequest, _abc.Awaitable[_integration_pb2.Integration]],
+    ) -> _abc.Awaitable[_integration_pb2.Integration]:
+        """Ends the grace of the key before the present one: it stops working at once. Idempotent."""
 
     @_abc_1.abstractmethod
     def IngestSignals(

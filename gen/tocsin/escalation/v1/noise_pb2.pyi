@@ -22,8 +22,47 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class Recurrence(_message.Message):
+    """Windows that recur by a zone's wall clock, such as every night from 22:00 to 06:00: the first begins at the silence's
+    `starts_at`, the others follow from it by the rule.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RRULE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    rrule: _builtins.str
+    """An RRULE of RFC 5545 without its name, such as `FREQ=WEEKLY;BYDAY=SA,SU`: daily, weekly, monthly or yearly, at most
+    256 characters. Required. Times that a clock change skips are those at which the clocks go on; a window that begins
+    or ends at a time that comes twice holds both.
+    """
+    time_zone: _builtins.str
+    """The zone whose clock counts, such as `Europe/Berlin`. Required."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long each window is on the wall clock: 1 minute to 7 days. Required."""
+
+    def __init__(
+        self,
+        *,
+        rrule: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "rrule", b"rrule", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recurrence: _TypeAlias = Recurrence  # noqa: Y015
+
+@_typing.final
 class SilenceRule(_message.Message):
-    """Keeps matching alerts quiet for a time."""
+    """Keeps matching alerts quiet for a time. Alerts that are open when it begins are paused: their timers and the pages not
+    sent yet end. When it ends, those that nothing else keeps quiet open and escalate from the first level.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -36,7 +75,7 @@ class SilenceRule(_message.Message):
         STATE_UNSPECIFIED: SilenceRule._State.ValueType  # 0
         """Not a valid value."""
         PENDING: SilenceRule._State.ValueType  # 1
-        """It has not begun."""
+        """It has not begun, or, when it recurs, is between two windows."""
         ACTIVE: SilenceRule._State.ValueType  # 2
         """It is in force."""
         EXPIRED: SilenceRule._State.ValueType  # 3
@@ -48,7 +87,7 @@ class SilenceRule(_message.Message):
     STATE_UNSPECIFIED: SilenceRule.State.ValueType  # 0
     """Not a valid value."""
     PENDING: SilenceRule.State.ValueType  # 1
-    """It has not begun."""
+    """It has not begun, or, when it recurs, is between two windows."""
     ACTIVE: SilenceRule.State.ValueType  # 2
     """It is in force."""
     EXPIRED: SilenceRule.State.ValueType  # 3
@@ -62,6 +101,9 @@ class SilenceRule(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    WINDOW_STARTS_AT_FIELD_NUMBER: _builtins.int
+    WINDOW_ENDS_AT_FIELD_NUMBER: _builtins.int
     silence_rule_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     created_by: _builtins.str
@@ -80,11 +122,23 @@ class SilenceRule(_message.Message):
 
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when, not included; after `starts_at`. Required."""
+        """Until when, not included; after `starts_at`. Required unless it recurs: then it may be left out, for no end."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Output only."""
+
+    @_builtins.property
+    def recurrence(self) -> Global___Recurrence:
+        """The windows in which it silences; unset: all of the time from `starts_at` until `ends_at`."""
+
+    @_builtins.property
+    def window_starts_at(self) -> _timestamp_pb2.Timestamp:
+        """When the window in force began or, when none is, the next one begins; unset when it is over. Output only."""
+
+    @_builtins.property
+    def window_ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When that window ends. Output only."""
 
     def __init__(
         self,
@@ -97,10 +151,13 @@ class SilenceRule(_message.Message):
         comment: _builtins.str = ...,
         state: Global___SilenceRule.State.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        recurrence: Global___Recurrence | None = ...,
+        window_starts_at: _timestamp_pb2.Timestamp | None = ...,
+        window_ends_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ends_at", b"ends_at", "recurrence", b"recurrence", "starts_at", b"starts_at", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "ends_at", b"ends_at", "matchers", b"matchers", "silence_rule_id", b"silence_rule_id", "starts_at", b"starts_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "ends_at", b"ends_at", "matchers", b"matchers", "recurrence", b"recurrence", "silence_rule_id", b"silence_rule_id", "starts_at", b"starts_at", "state", b"state", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -108,7 +165,9 @@ Global___SilenceRule: _TypeAlias = SilenceRule  # noqa: Y015
 
 @_typing.final
 class AggregationRule(_message.Message):
-    """Puts alerts that belong together behind the first of them."""
+    """Puts alerts that belong together behind the first of them. When that one closes, or is silenced, the oldest of those
+    behind it that nothing else keeps quiet opens and takes its place.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,3 +210,53 @@ class AggregationRule(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AggregationRule: _TypeAlias = AggregationRule  # noqa: Y015
+
+@_typing.final
+class InhibitionRule(_message.Message):
+    """Keeps alerts quiet while another one fires that explains them, as Alertmanager does: while an alert that the source
+    matchers match is open or acknowledged, alerts that the target matchers match and that have the same values of the
+    labels in `equal` are kept quiet, also those that are open already. An alert that matches both sides is not inhibited
+    by one of which the same is true, itself included.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_MATCHERS_FIELD_NUMBER: _builtins.int
+    TARGET_MATCHERS_FIELD_NUMBER: _builtins.int
+    EQUAL_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    inhibition_rule_id: _builtins.str
+    """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
+    @_builtins.property
+    def source_matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What explains: all of these must match. 1 to 20."""
+
+    @_builtins.property
+    def target_matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is explained: all of these must match. 1 to 20."""
+
+    @_builtins.property
+    def equal(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels that both must have the same values of; a missing label counts as the empty value. At most 20."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created. Output only."""
+
+    def __init__(
+        self,
+        *,
+        inhibition_rule_id: _builtins.str = ...,
+        source_matchers: _abc.Iterable[_builtins.str] | None = ...,
+        target_matchers: _abc.Iterable[_builtins.str] | None = ...,
+        equal: _abc.Iterable[_builtins.str] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "equal", b"equal", "inhibition_rule_id", b"inhibition_rule_id", "source_matchers", b"source_matchers", "target_matchers", b"target_matchers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InhibitionRule: _TypeAlias = InhibitionRule  # noqa: Y015

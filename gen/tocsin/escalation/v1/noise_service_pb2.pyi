@@ -329,3 +329,159 @@ class DeleteAggregationRuleRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteAggregationRuleRequest: _TypeAlias = DeleteAggregationRuleRequest  # noqa: Y015
+
+@_typing.final
+class CreateInhibitionRuleRequest(_message.Message):
+    """Asks for a new inhibition rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call idempotent: the same id again returns the same rule. At most 128 characters."""
+    @_builtins.property
+    def inhibition_rule(self) -> _noise_pb2.InhibitionRule:
+        """The rule to create."""
+
+    def __init__(
+        self,
+        *,
+        inhibition_rule: _noise_pb2.InhibitionRule | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule", b"inhibition_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule", b"inhibition_rule", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateInhibitionRuleRequest: _TypeAlias = CreateInhibitionRuleRequest  # noqa: Y015
+
+@_typing.final
+class GetInhibitionRuleRequest(_message.Message):
+    """Names the inhibition rule to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULE_ID_FIELD_NUMBER: _builtins.int
+    inhibition_rule_id: _builtins.str
+    """The rule's id."""
+    def __init__(
+        self,
+        *,
+        inhibition_rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule_id", b"inhibition_rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInhibitionRuleRequest: _TypeAlias = GetInhibitionRuleRequest  # noqa: Y015
+
+@_typing.final
+class ListInhibitionRulesRequest(_message.Message):
+    """Pages through inhibition rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to return: default 50, at most 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInhibitionRulesRequest: _TypeAlias = ListInhibitionRulesRequest  # noqa: Y015
+
+@_typing.final
+class ListInhibitionRulesResponse(_message.Message):
+    """One page of inhibition rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def inhibition_rules(self) -> _containers.RepeatedCompositeFieldContainer[_noise_pb2.InhibitionRule]:
+        """The rules, by id."""
+
+    def __init__(
+        self,
+        *,
+        inhibition_rules: _abc.Iterable[_noise_pb2.InhibitionRule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inhibition_rules", b"inhibition_rules", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInhibitionRulesResponse: _TypeAlias = ListInhibitionRulesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateInhibitionRuleRequest(_message.Message):
+    """Asks for changes to an inhibition rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inhibition_rule(self) -> _noise_pb2.InhibitionRule:
+        """The new values; `inhibition_rule_id` names the rule."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change. Empty means every field that is set."""
+
+    def __init__(
+        self,
+        *,
+        inhibition_rule: _noise_pb2.InhibitionRule | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule", b"inhibition_rule", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule", b"inhibition_rule", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateInhibitionRuleRequest: _TypeAlias = UpdateInhibitionRuleRequest  # noqa: Y015
+
+@_typing.final
+class DeleteInhibitionRuleRequest(_message.Message):
+    """Names the inhibition rule to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INHIBITION_RULE_ID_FIELD_NUMBER: _builtins.int
+    inhibition_rule_id: _builtins.str
+    """The rule's id."""
+    def __init__(
+        self,
+        *,
+        inhibition_rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inhibition_rule_id", b"inhibition_rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteInhibitionRuleRequest: _TypeAlias = DeleteInhibitionRuleRequest  # noqa: Y015

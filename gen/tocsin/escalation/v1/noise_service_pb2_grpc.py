@@ -28,7 +28,7 @@ if _version_not_supported:
 
 
 class NoiseServiceStub:
-    """Silence and aggregation rules.
+    """Silence, aggregation and inhibition rules.
     """
 
     def __init__(self, channel):
@@ -87,10 +87,35 @@ class NoiseServiceStub:
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteAggregationRuleRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.CreateInhibitionRule = channel.unary_unary(
+                '/tocsin.escalation.v1.NoiseService/CreateInhibitionRule',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.CreateInhibitionRuleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+                _registered_method=True)
+        self.GetInhibitionRule = channel.unary_unary(
+                '/tocsin.escalation.v1.NoiseService/GetInhibitionRule',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.GetInhibitionRuleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+                _registered_method=True)
+        self.ListInhibitionRules = channel.unary_unary(
+                '/tocsin.escalation.v1.NoiseService/ListInhibitionRules',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesResponse.FromString,
+                _registered_method=True)
+        self.UpdateInhibitionRule = channel.unary_unary(
+                '/tocsin.escalation.v1.NoiseService/UpdateInhibitionRule',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.UpdateInhibitionRuleRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+                _registered_method=True)
+        self.DeleteInhibitionRule = channel.unary_unary(
+                '/tocsin.escalation.v1.NoiseService/DeleteInhibitionRule',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteInhibitionRuleRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class NoiseServiceServicer:
-    """Silence and aggregation rules.
+    """Silence, aggregation and inhibition rules.
     """
 
     def CreateSilenceRule(self, request, context):
@@ -115,14 +140,14 @@ class NoiseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSilenceRule(self, request, context):
-        """Deletes a silence. NOT_FOUND when there is none.
+        """Deletes a silence; what it has kept quiet is judged anew, as at its end. NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExpireSilenceRule(self, request, context):
-        """Ends a silence now; it stays for the record. Idempotent.
+        """Ends a silence now, with all windows to come; it stays for the record. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,14 +175,51 @@ class NoiseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAggregationRule(self, request, context):
-        """Changes the fields that the mask names.
+        """Changes the fields that the mask names. Alerts that stand behind others by the rule as it was are judged anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAggregationRule(self, request, context):
-        """Deletes an aggregation rule. NOT_FOUND when there is none.
+        """Deletes an aggregation rule; alerts that stand behind others by it open, unless something else keeps them quiet.
+        NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateInhibitionRule(self, request, context):
+        """Creates an inhibition rule. ALREADY_EXISTS when the id is taken, unless `request_id` repeats an earlier call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInhibitionRule(self, request, context):
+        """Reads one inhibition rule. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInhibitionRules(self, request, context):
+        """Lists inhibition rules in the order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateInhibitionRule(self, request, context):
+        """Changes the fields that the mask names. Alerts are judged anew by the rule as it is then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteInhibitionRule(self, request, context):
+        """Deletes an inhibition rule; alerts that it keeps quiet open, unless something else does. NOT_FOUND when there is
+        none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,6 +278,31 @@ def add_NoiseServiceServicer_to_server(servicer, server):
                     request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteAggregationRuleRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
+            'CreateInhibitionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateInhibitionRule,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.CreateInhibitionRuleRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.SerializeToString,
+            ),
+            'GetInhibitionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInhibitionRule,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.GetInhibitionRuleRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.SerializeToString,
+            ),
+            'ListInhibitionRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInhibitionRules,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesResponse.SerializeToString,
+            ),
+            'UpdateInhibitionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateInhibitionRule,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.UpdateInhibitionRuleRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.SerializeToString,
+            ),
+            'DeleteInhibitionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteInhibitionRule,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteInhibitionRuleRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'tocsin.escalation.v1.NoiseService', rpc_method_handlers)
@@ -225,7 +312,7 @@ def add_NoiseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NoiseService:
-    """Silence and aggregation rules.
+    """Silence, aggregation and inhibition rules.
     """
 
     @staticmethod
@@ -487,6 +574,141 @@ class NoiseService:
             target,
             '/tocsin.escalation.v1.NoiseService/DeleteAggregationRule',
             tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteAggregationRuleRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateInhibitionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.NoiseService/CreateInhibitionRule',
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.CreateInhibitionRuleRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInhibitionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.NoiseService/GetInhibitionRule',
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.GetInhibitionRuleRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInhibitionRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.NoiseService/ListInhibitionRules',
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.ListInhibitionRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateInhibitionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.NoiseService/UpdateInhibitionRule',
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.UpdateInhibitionRuleRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_noise__pb2.InhibitionRule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteInhibitionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.NoiseService/DeleteInhibitionRule',
+            tocsin_dot_escalation_dot_v1_dot_noise__service__pb2.DeleteInhibitionRuleRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -15,7 +15,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NoiseServiceStub:
-    """Silence and aggregation rules."""
+    """Silence, aggregation and inhibition rules."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSilenceRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.CreateSilenceRuleRequest, _noise_pb2.SilenceRule]
@@ -25,9 +25,9 @@ class NoiseServiceStub:
     ListSilenceRules: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.ListSilenceRulesRequest, _noise_service_pb2.ListSilenceRulesResponse]
     """Lists silences in the order of their ids."""
     DeleteSilenceRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.DeleteSilenceRuleRequest, _empty_pb2.Empty]
-    """Deletes a silence. NOT_FOUND when there is none."""
+    """Deletes a silence; what it has kept quiet is judged anew, as at its end. NOT_FOUND when there is none."""
     ExpireSilenceRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.ExpireSilenceRuleRequest, _noise_pb2.SilenceRule]
-    """Ends a silence now; it stays for the record. Idempotent."""
+    """Ends a silence now, with all windows to come; it stays for the record. Idempotent."""
     CreateAggregationRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.CreateAggregationRuleRequest, _noise_pb2.AggregationRule]
     """Creates an aggregation rule. ALREADY_EXISTS when the id is taken, unless `request_id` repeats an earlier call."""
     GetAggregationRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.GetAggregationRuleRequest, _noise_pb2.AggregationRule]
@@ -35,12 +35,26 @@ class NoiseServiceStub:
     ListAggregationRules: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.ListAggregationRulesRequest, _noise_service_pb2.ListAggregationRulesResponse]
     """Lists aggregation rules in the order of their ids."""
     UpdateAggregationRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.UpdateAggregationRuleRequest, _noise_pb2.AggregationRule]
-    """Changes the fields that the mask names."""
+    """Changes the fields that the mask names. Alerts that stand behind others by the rule as it was are judged anew."""
     DeleteAggregationRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.DeleteAggregationRuleRequest, _empty_pb2.Empty]
-    """Deletes an aggregation rule. NOT_FOUND when there is none."""
+    """Deletes an aggregation rule; alerts that stand behind others by it open, unless something else keeps them quiet.
+    NOT_FOUND when there is none.
+    """
+    CreateInhibitionRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.CreateInhibitionRuleRequest, _noise_pb2.InhibitionRule]
+    """Creates an inhibition rule. ALREADY_EXISTS when the id is taken, unless `request_id` repeats an earlier call."""
+    GetInhibitionRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.GetInhibitionRuleRequest, _noise_pb2.InhibitionRule]
+    """Reads one inhibition rule. NOT_FOUND when there is none."""
+    ListInhibitionRules: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.ListInhibitionRulesRequest, _noise_service_pb2.ListInhibitionRulesResponse]
+    """Lists inhibition rules in the order of their ids."""
+    UpdateInhibitionRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.UpdateInhibitionRuleRequest, _noise_pb2.InhibitionRule]
+    """Changes the fields that the mask names. Alerts are judged anew by the rule as it is then."""
+    DeleteInhibitionRule: _aio.UnaryUnaryMultiCallable[_noise_service_pb2.DeleteInhibitionRuleRequest, _empty_pb2.Empty]
+    """Deletes an inhibition rule; alerts that it keeps quiet open, unless something else does. NOT_FOUND when there is
+    none.
+    """
 
 class NoiseServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Silence and aggregation rules."""
+    """Silence, aggregation and inhibition rules."""
 
     @_abc_1.abstractmethod
     def CreateSilenceRule(
@@ -72,7 +86,7 @@ class NoiseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _noise_service_pb2.DeleteSilenceRuleRequest,
         context: _aio.ServicerContext[_noise_service_pb2.DeleteSilenceRuleRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes a silence. NOT_FOUND when there is none."""
+        """Deletes a silence; what it has kept quiet is judged anew, as at its end. NOT_FOUND when there is none."""
 
     @_abc_1.abstractmethod
     def ExpireSilenceRule(
@@ -80,7 +94,7 @@ class NoiseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _noise_service_pb2.ExpireSilenceRuleRequest,
         context: _aio.ServicerContext[_noise_service_pb2.ExpireSilenceRuleRequest, _abc.Awaitable[_noise_pb2.SilenceRule]],
     ) -> _abc.Awaitable[_noise_pb2.SilenceRule]:
-        """Ends a silence now; it stays for the record. Idempotent."""
+        """Ends a silence now, with all windows to come; it stays for the record. Idempotent."""
 
     @_abc_1.abstractmethod
     def CreateAggregationRule(
@@ -112,7 +126,7 @@ class NoiseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _noise_service_pb2.UpdateAggregationRuleRequest,
         context: _aio.ServicerContext[_noise_service_pb2.UpdateAggregationRuleRequest, _abc.Awaitable[_noise_pb2.AggregationRule]],
     ) -> _abc.Awaitable[_noise_pb2.AggregationRule]:
-        """Changes the fields that the mask names."""
+        """Changes the fields that the mask names. Alerts that stand behind others by the rule as it was are judged anew."""
 
     @_abc_1.abstractmethod
     def DeleteAggregationRule(
@@ -120,6 +134,50 @@ class NoiseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _noise_service_pb2.DeleteAggregationRuleRequest,
         context: _aio.ServicerContext[_noise_service_pb2.DeleteAggregationRuleRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes an aggregation rule. NOT_FOUND when there is none."""
+        """Deletes an aggregation rule; alerts that stand behind others by it open, unless something else keeps them quiet.
+        NOT_FOUND when there is none.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateInhibitionRule(
+        self,
+        request: _noise_service_pb2.CreateInhibitionRuleRequest,
+        context: _aio.ServicerContext[_noise_service_pb2.CreateInhibitionRuleRequest, _abc.Awaitable[_noise_pb2.InhibitionRule]],
+    ) -> _abc.Awaitable[_noise_pb2.InhibitionRule]:
+        """Creates an inhibition rule. ALREADY_EXISTS when the id is taken, unless `request_id` repeats an earlier call."""
+
+    @_abc_1.abstractmethod
+    def GetInhibitionRule(
+        self,
+        request: _noise_service_pb2.GetInhibitionRuleRequest,
+        context: _aio.ServicerContext[_noise_service_pb2.GetInhibitionRuleRequest, _abc.Awaitable[_noise_pb2.InhibitionRule]],
+    ) -> _abc.Awaitable[_noise_pb2.InhibitionRule]:
+        """Reads one inhibition rule. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def ListInhibitionRules(
+        self,
+        request: _noise_service_pb2.ListInhibitionRulesRequest,
+        context: _aio.ServicerContext[_noise_service_pb2.ListInhibitionRulesRequest, _abc.Awaitable[_noise_service_pb2.ListInhibitionRulesResponse]],
+    ) -> _abc.Awaitable[_noise_service_pb2.ListInhibitionRulesResponse]:
+        """Lists inhibition rules in the order of their ids."""
+
+    @_abc_1.abstractmethod
+    def UpdateInhibitionRule(
+        self,
+        request: _noise_service_pb2.UpdateInhibitionRuleRequest,
+        context: _aio.ServicerContext[_noise_service_pb2.UpdateInhibitionRuleRequest, _abc.Awaitable[_noise_pb2.InhibitionRule]],
+    ) -> _abc.Awaitable[_noise_pb2.InhibitionRule]:
+        """Changes the fields that the mask names. Alerts are judged anew by the rule as it is then."""
+
+    @_abc_1.abstractmethod
+    def DeleteInhibitionRule(
+        self,
+        request: _noise_service_pb2.DeleteInhibitionRuleRequest,
+        context: _aio.ServicerContext[_noise_service_pb2.DeleteInhibitionRuleRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Deletes an inhibition rule; alerts that it keeps quiet open, unless something else does. NOT_FOUND when there is
+        none.
+        """
 
 def add_NoiseServiceServicer_to_server(servicer: NoiseServiceServicer, server: _aio.Server) -> None: ...

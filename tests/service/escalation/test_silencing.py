@@ -1,6 +1,7 @@
 """Silences and the alerts that are open when they begin, and still fire when they end."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tocsin.escalation.v1.noise_service_pb2 import (
     GetSilenceRuleRequest,
 )
 
-DB = {"labels": {"team": "db"}}
+DB: Any = {"labels": {"team": "db"}}
 
 
 async def test_a_silence_pauses_what_is_open(stage: World) -> None:

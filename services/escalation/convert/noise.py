@@ -15,7 +15,7 @@ from services.escalation.domain.noise import (
     check_inhibition,
 )
 from services.escalation.domain.recurrence import Recurrence
-from services.escalation.domain.silence import SilenceRule, SilenceState, check_silence
+from services.escalation.domain.silence import FOREVER, SilenceRule, SilenceState, check_silence
 from tocsin.escalation.v1 import noise_pb2, noise_service_pb2
 
 AGGREGATION_FIELDS = frozenset({"matchers", "group_by", "window"})
@@ -35,16 +35,13 @@ def silence(
     validation.text(problems, "request_id", request_id, most=128)
     starts_at, ends_at = wire.instant(message, "starts_at") or now, wire.instant(message, "ends_at")
     recurrence = _recurrence(message) if message.HasField("recurrence") else None
-    validation.interval(
-        problems,
-        starts_at,
-        validation.LATEST - wire.MICROSECOND if recurrence and ends_at is None else ends_at,
-    )
+    if recurrence is None or ends_at is not None:
+        validation.interval(problems, starts_at, ends_at)
     made = SilenceRule(
         silence_rule_id=message.silence_rule_id or ids.generated_name("silence"),
         matchers=tuple(message.matchers),
         starts_at=starts_at,
-        ends_at=ends_at,
+        ends_at=ends_at or FOREVER,
         created_by=message.created_by or created_by,
         comment=message.comment,
         created_at=now,
@@ -67,7 +64,7 @@ def silence_message(rule: SilenceRule, now: datetime) -> noise_pb2.SilenceRule:
         silence_rule_id=rule.silence_rule_id,
         matchers=rule.matchers,
         starts_at=wire.timestamp(rule.starts_at),
-        ends_at=wire.timestamp(rule.ends_at),
+        ends_at=None if rule.ends_at == FOREVER else wire.timestamp(rule.ends_at),
         created_by=rule.created_by,
         comment=rule.comment,
         state=noise_pb2.SilenceRule.State.Value(rule.state(now)),

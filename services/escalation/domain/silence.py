@@ -9,6 +9,9 @@ from chassis.errors import Problems
 from services.escalation.domain.matcher import MatcherError, check_matchers, parse
 from services.escalation.domain.recurrence import Recurrence, check_recurrence, coming
 
+FOREVER = validation.LATEST
+"""The end of a silence that recurs without one."""
+
 
 class SilenceState(StrEnum):
     """Where a silence is in its life; one that recurs is PENDING between two windows."""
@@ -22,13 +25,13 @@ class SilenceState(StrEnum):
 class SilenceRule:
     """Keeps matching alerts quiet from `starts_at` until `ends_at`, the end not included.
 
-    With a recurrence, which alone may do without an end, only in its windows between the two.
+    With a recurrence only in its windows between the two; that one may go on for ever.
     """
 
     silence_rule_id: str
     matchers: tuple[str, ...]
     starts_at: datetime
-    ends_at: datetime | None
+    ends_at: datetime
     created_by: str
     comment: str
     created_at: datetime
@@ -36,16 +39,16 @@ class SilenceRule:
 
     def window(self, now: datetime) -> tuple[datetime, datetime] | None:
         """The window in force at `now`, else the next one; None when it is over."""
-        if self.ends_at is not None and now >= self.ends_at:
+        if now >= self.ends_at:
             return None
         if self.recurrence is None:
-            return None if self.ends_at is None else (self.starts_at, self.ends_at)
+            return self.starts_at, self.ends_at
         since = max(now, self.starts_at).replace(minute=0, second=0, microsecond=0)
         for start, end in coming(self.recurrence, self.starts_at, since):
-            if self.ends_at is not None and start >= self.ends_at:
+            if start >= self.ends_at:
                 return None
             if end > now:
-                return start, end if self.ends_at is None else min(end, self.ends_at)
+                return start, min(end, self.ends_at)
         return None
 
     def state(self, now: datetime) -> SilenceState:
@@ -57,7 +60,7 @@ class SilenceRule:
 
     def in_force(self, now: datetime) -> bool:
         """Whether it silences at `now`."""
-        if now < self.starts_at or (self.ends_at is not None and now >= self.ends_at):
+        if not self.starts_at <= now < self.ends_at:
             return False
         return self.recurrence is None or self.state(now) is SilenceState.ACTIVE
 

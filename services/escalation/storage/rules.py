@@ -133,15 +133,11 @@ async def load(conn: AsyncConnection) -> Rules:
     """Every rule that is or will be in force."""
     return Rules(
         policies=await POLICIES.every(conn),
-        silences=await SILENCES.every(conn, _not_over(func.clock_timestamp())),
+        silences=await SILENCES.every(conn, silence_rules.c.ends_at > func.clock_timestamp()),
         aggregations=await AGGREGATIONS.every(conn),
         inhibitions=await INHIBITIONS.every(conn),
         integrations=await INTEGRATIONS.every(conn),
     )
-
-
-def _not_over(now: Any) -> ColumnElement[bool]:
-    return or_(silence_rules.c.ends_at.is_(None), silence_rules.c.ends_at > now)
 
 
 def in_states(states: Collection[SilenceState], now: datetime) -> list[ColumnElement[bool]]:
@@ -149,11 +145,12 @@ def in_states(states: Collection[SilenceState], now: datetime) -> list[ColumnEle
 
     Of those that recur only the caller can tell whether they are within a window.
     """
-    begun, recurs = silence_rules.c.starts_at <= now, silence_rules.c.recurrence.is_not(None)
+    begun, over = silence_rules.c.starts_at <= now, silence_rules.c.ends_at <= now
+    recurs = silence_rules.c.recurrence.is_not(None)
     conditions = {
-        SilenceState.PENDING: and_(or_(not_(begun), recurs), _not_over(now)),
-        SilenceState.ACTIVE: and_(begun, _not_over(now)),
-        SilenceState.EXPIRED: or_(silence_rules.c.ends_at <= now, recurs),
+        SilenceState.PENDING: and_(or_(not_(begun), recurs), not_(over)),
+        SilenceState.ACTIVE: and_(begun, not_(over)),
+        SilenceState.EXPIRED: or_(over, recurs),
     }
     return [or_(*(conditions[state] for state in states))] if states else []
 

@@ -118,7 +118,7 @@ silence_rules = Table(
     Column("silence_rule_id", Text, primary_key=True),
     Column("matchers", ARRAY(Text, as_tuple=True), nullable=False),
     Column("starts_at", AT, nullable=False),
-    Column("ends_at", AT),
+    Column("ends_at", AT, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("created_at", AT, nullable=False),

@@ -45,7 +45,7 @@ def test_an_expired_silence_never_silences_again(at: datetime) -> None:
     assert ended.state(at) is SilenceState.EXPIRED
     assert not any(ended.in_force(at + n * HOUR) for n in range(3))
     assert expire(ended, at + HOUR) == ended
-    assert (ended == SILENCE) is (at >= SILENCE.ends_at)  # type: ignore[operator]
+    assert (ended == SILENCE) is (at >= SILENCE.ends_at)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import Problems
 from services.escalation.domain.recurrence import Recurrence, check_recurrence
-from services.escalation.domain.silence import SilenceRule, SilenceState, expire
+from services.escalation.domain.silence import FOREVER, SilenceRule, SilenceState, expire
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT, MINUTE = timedelta(hours=8), timedelta(minutes=1)
@@ -156,7 +156,7 @@ def test_windows_agree_with_the_wall_clock(now: datetime, zone: str, minutes: in
 def test_a_silence_that_recurs_lives_in_its_windows() -> None:
     """PENDING between them, EXPIRED when no other comes; its end cuts the last one off."""
     friday = local(2026, 3, 6, 22)
-    rule = SilenceRule("w", ('a="b"',), friday, None, "", "", friday, WEEKDAYS)
+    rule = SilenceRule("w", ('a="b"',), friday, FOREVER, "", "", friday, WEEKDAYS)
     hour = timedelta(hours=1)
     assert rule.state(friday - hour) is SilenceState.PENDING
     assert rule.state(friday) is SilenceState.ACTIVE

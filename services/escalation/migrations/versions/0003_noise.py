@@ -11,9 +11,6 @@ STATEMENTS = (
     "alter table alerts add column integration_id text not null default ''",
     "alter table alerts add column flapping boolean not null default false",
     "alter table silence_rules add column recurrence jsonb",
-    "alter table silence_rules alter column ends_at drop not null",
-    """alter table silence_rules add constraint silence_rules_end
-        check (ends_at is not null or recurrence is not null) not valid""",
     """create table inhibition_rules (
         inhibition_rule_id text primary key,
         source_matchers text[] not null,

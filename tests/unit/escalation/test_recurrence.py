@@ -171,7 +171,7 @@ def test_a_silence_that_recurs_lives_in_its_windows() -> None:
         "o",
         ('a="b"',),
         friday,
-        None,
+        FOREVER,
         "",
         "",
         friday,

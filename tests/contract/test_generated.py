@@ -87,6 +87,14 @@ POST   /integrations                                       escalation  CreateInt
 GET    /integrations                                       escalation  ListIntegrations
 GET    /integrations/{integration_id}                      escalation  GetIntegration
 DELETE /integrations/{integration_id}                      escalation  DeleteIntegration
+POST   /inhibition-rules                                   escalation  CreateInhibitionRule
+GET    /inhibition-rules                                   escalation  ListInhibitionRules
+GET    /inhibition-rules/{inhibition_rule_id}              escalation  GetInhibitionRule
+PATCH  /inhibition-rules/{inhibition_rule_id}              escalation  UpdateInhibitionRule
+DELETE /inhibition-rules/{inhibition_rule_id}              escalation  DeleteInhibitionRule
+PATCH  /integrations/{integration_id}                      escalation  UpdateIntegration
+POST   /integrations/{integration_id}:rotate               escalation  RotateIntegrationKey
+POST   /integrations/{integration_id}:revoke-previous-key  escalation  RevokePreviousKey
 POST   /contact-methods                                    notify      CreateContactMethod
 GET    /contact-methods                                    notify      ListContactMethods
 GET    /contact-methods/{contact_method_id}                notify      GetContactMethod

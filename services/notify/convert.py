@@ -16,6 +16,7 @@ from chassis import telemetry, validation, wire
 from chassis.errors import Problems
 from chassis.outbox import Event
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
+from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Claimed, Message
 from services.notify.domain.inbox import Item
 from services.notify.domain.page import Page
@@ -33,11 +34,13 @@ _DAYS = _WEEKDAYS.keys()[1:]
 _TIME = re.compile(r"[0-2]\d:[0-5]\d", re.ASCII)
 _CHANNELS = contact_method_pb2.Channel.Value
 _STATUSES = route_pb2.RouteLog.Status
-_DECISIONS = route_pb2.RouteLog.Decision
+_CHANNEL_NUMBERS = {one: _CHANNELS.Value(one) for one in Channel}
+_STATUS_NUMBERS = {one: _STATUSES.Value(one) for one in Status}
+_DECISION_NUMBERS = {one: route_pb2.RouteLog.Decision.Value(one) for one in Decision}
 _SEVERITIES = alert_pb2.Severity.Value
 _REASONS = alert_pb2.EscalationExecution.Reason
 
-_EVENTS: Mapping[Status, tuple[str, type[ProtoMessage]]] = {
+_EVENTS: Mapping[Status, tuple[str, type[Any]]] = {
     Status.SENT: ("notification.sent", events_pb2.NotificationSentEvent),
     Status.DELIVERED: ("notification.delivered", events_pb2.NotificationDeliveredEvent),
     Status.READ: ("notification.read", events_pb2.NotificationReadEvent),
@@ -154,9 +157,9 @@ def route_log(route: RouteLog, receipts: Iterable[Receipt] = ()) -> route_pb2.Ro
         alert_id=str(route.alert_id),
         execution_id=str(route.execution_id),
         responder_id=route.responder_id,
-        channel=_CHANNELS.Value(route.channel),
+        channel=_CHANNEL_NUMBERS[route.channel],
         address=route.address,
-        status=_STATUSES.Value(route.status),
+        status=_STATUS_NUMBERS[route.status],
         attempts=route.attempts,
         last_error=route.last_error,
         created_at=wire.timestamp(route.created_at),
@@ -164,7 +167,7 @@ def route_log(route: RouteLog, receipts: Iterable[Receipt] = ()) -> route_pb2.Ro
         receipts=[receipt(one) for one in receipts],
         contact_method_id=route.contact_method_id,
         next_attempt_at=wire.timestamp(route.due_at),
-        decision=_DECISIONS.Value(route.decision),
+        decision=_DECISION_NUMBERS[route.decision],
         delay=wire.duration(route.delay),
         failed_over_at=wire.timestamp(route.failed_over_at),
     )
@@ -174,7 +177,7 @@ def receipt(one: Receipt) -> route_pb2.Receipt:
     """The message of a receipt."""
     return route_pb2.Receipt(
         receipt_id=one.receipt_id,
-        status=_STATUSES.Value(one.status),
+        status=_STATUS_NUMBERS[one.status],
         detail=one.detail,
         at=wire.timestamp(one.at),
         recorded_at=wire.timestamp(one.recorded_at),
@@ -194,15 +197,22 @@ def inbox_item(item: Item) -> inbox_service_pb2.InboxItem:
     )
 
 
-def event(reached: Status, route: RouteLog, at: datetime, receipts: Iterable[Receipt] = ()) -> Event:
+def event(reached: Status, route: RouteLog, at: datetime) -> Event:
     """The event that a route log has reached a status; `route` is the row after that."""
-    kind, message = _EVENTS[reached]
-    return _event(kind, message, route, at, receipts)
+    return told(reached, route_log(route), at)
+
+
+def told(reached: Status, message: route_pb2.RouteLog, at: datetime) -> Event:
+    """The same for a route log that is a message already, with what was heard back of it."""
+    kind, event_of = _EVENTS[reached]
+    return _event(kind, event_of(route_log=message, at=wire.timestamp(at)), message, at)
 
 
 def exhausted_event(route: RouteLog, at: datetime) -> Event:
     """The event that nothing reaches a person for an escalation step; `route` failed last."""
-    return _event("notification.exhausted", events_pb2.NotificationExhaustedEvent, route, at, ())
+    message = route_log(route)
+    event_of = events_pb2.NotificationExhaustedEvent(route_log=message, at=wire.timestamp(at))
+    return _event("notification.exhausted", event_of, message, at)
 
 
 def settled(type_: str, data: bytes) -> tuple[UUID, int]:
@@ -247,14 +257,11 @@ def _alert_fields(alert: bytes) -> Mapping[str, Any]:
     return fields
 
 
-def _event(
-    kind: str, message: type[ProtoMessage], route: RouteLog, at: datetime, receipts: Iterable[Receipt]
-) -> Event:
-    data = message(route_log=route_log(route, receipts), at=wire.timestamp(at))
+def _event(kind: str, message: ProtoMessage, route: route_pb2.RouteLog, at: datetime) -> Event:
     return Event(
         type=kind,
-        subject=str(route.route_log_id),
-        data=data.SerializeToString(),
+        subject=route.route_log_id,
+        data=message.SerializeToString(),
         at=at,
         trace_parent=telemetry.trace_parent(),
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def rate(address: str, method: str, body: bytes, *, token: str, calls: int, in_f
     return float(finished[1])
 
 
+def rate_each(address: str, method: str, bodies: Sequence[bytes], *, token: str, in_flight: int) -> float:
+    """Calls per second of one run with a body of its own for each call, by grpc.aio in a process of its own."""
+    with tempfile.NamedTemporaryFile("w", suffix=".hex") as file:
+        file.write("\n".join(body.hex() for body in bodies))
+        file.flush()
+        command = [sys.executable, "-m", "tests.bench.load", address, method, f"@{file.name}", token]
+        ran = subprocess.run(
+            [*command, str(len(bodies)), str(in_flight)], check=True, capture_output=True, text=True
+        )
+    return float(ran.stdout)
+
+
 async def latencies(address: str, method: str, body: bytes, *, token: str, calls: int) -> list[float]:
     """Seconds of each of so many calls by one caller, one after the other."""
     took = []
@@ -65,16 +78,18 @@ async def latencies(address: str, method: str, body: bytes, *, token: str, calls
     return took
 
 
-async def _burst(address: str, method: str, body: bytes, token: str, calls: int, in_flight: int) -> float:
+async def _burst(
+    address: str, method: str, bodies: Sequence[bytes], token: str, calls: int, in_flight: int
+) -> float:
     async with grpc.aio.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(method)
         left = iter(range(calls))
 
         async def caller() -> None:
-            for _ in left:
-                await call(body, metadata=(("authorization", f"Bearer {token}"),))
+            for number in left:
+                await call(bodies[number % len(bodies)], metadata=(("authorization", f"Bearer {token}"),))
 
-        await call(body, metadata=(("authorization", f"Bearer {token}"),))
+        await call(bodies[0], metadata=(("authorization", f"Bearer {token}"),))
         began = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(in_flight)))
         return calls / (time.perf_counter() - began)
@@ -82,4 +97,6 @@ async def _burst(address: str, method: str, body: bytes, token: str, calls: int,
 
 if __name__ == "__main__":
     where, what, content, bearer, count, at_once = sys.argv[1:]
-    print(uvloop.run(_burst(where, what, bytes.fromhex(content), bearer, int(count), int(at_once))))
+    lines = Path(content[1:]).read_text().split("\n") if content.startswith("@") else [content]
+    given = [bytes.fromhex(line) for line in lines]
+    print(uvloop.run(_burst(where, what, given, bearer, int(count), int(at_once))))

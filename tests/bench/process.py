@@ -40,8 +40,10 @@ def process(name: str, environment: Mapping[str, str], answers: Callable[[], boo
 
 
 @contextmanager
-def alone(name: str) -> Iterator[tuple[str, str, str]]:
+def alone(name: str, **more: str) -> Iterator[tuple[str, str, str]]:
     """One service without peers on a Postgres and a NATS of its own: its address, a token, its database.
+
+    `more` is what its environment needs besides.
 
     Auth, validation, metrics and the relay are on; escalation's engine is another replica's business here.
     """
@@ -60,6 +62,7 @@ def alone(name: str) -> Iterator[tuple[str, str, str]]:
                 "TOCSIN_NOTIFY_ADDRESS": "127.0.0.1:1",
                 "TOCSIN_ENGINE": "false",
                 "TOCSIN_LOG_LEVEL": "warning",
+                **more,
             }
             with process(name, environment, lambda: grpc_healthy(address)):
                 yield address, mint(KEY, subject="bench", scopes=["admin"]), url

@@ -1,23 +1,22 @@
 """Receipts recorded by group commit: each moves its route log forward, and an acknowledgement is seen through."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.batching import GroupCommit
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import Exhausted, NotFound
-from chassis.outbox import Event, append
+from chassis.outbox import Event
 from services.notify import convert
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.receipt import MOST_RECEIPTS, received
 from services.notify.domain.route import Receipt, RouteLog, Status
-from services.notify.storage import acknowledgements, receipts, routes
+from services.notify.storage import receipts
 from services.notify.storage.acknowledgements import Acknowledgement
+from tocsin.notify.v1 import route_pb2
 
 FIRST_ASK = timedelta(seconds=10)
 """The call to escalation that follows the commit has this long; then the loop makes it."""
@@ -25,18 +24,18 @@ FIRST_ASK = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A receipt to be recorded; `inbox_only` when it is about an inbox item."""
+    """A receipt to be recorded; `inbox_only` when it is about an inbox item, `by_link` when a signed link says so."""
 
     receipt: Receipt
     inbox_only: bool = False
+    by_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The route log after a receipt, all that was heard back of it, and what escalation must be told."""
+    """The route log after a receipt, with all that was heard back of it, and what escalation must be told."""
 
-    route: RouteLog
-    receipts: tuple[Receipt, ...]
+    route: route_pb2.RouteLog
     acknowledgement: Acknowledgement | None = None
 
 
@@ -46,8 +45,16 @@ class _Trail:
 
     route: RouteLog
     receipts: list[Receipt]
-    new: list[Receipt]
-    reached: list[Status]
+    new: list[Receipt] = field(default_factory=list)
+    reached: list[Status] = field(default_factory=list)
+    _message: route_pb2.RouteLog | None = None
+
+    @property
+    def message(self) -> route_pb2.RouteLog:
+        """It as a message, made once when the flush has applied everything."""
+        if self._message is None:
+            self._message = convert.route_log(self.route, self.receipts)
+        return self._message
 
 
 class Receipts:
@@ -83,32 +90,31 @@ class Receipts:
 
     async def _flush(self, reports: list[Report]) -> Sequence[Recorded | Exception]:
         now = self._clock.now()
-        async with self._db.begin() as conn:
-            trails = await self._trails(conn, reports)
+        async with self._db.raw() as conn, conn.pipeline(), conn.transaction():
+            locked = await receipts.lock(conn, {report.receipt.route_log_id for report in reports})
+            trails = {route.route_log_id: _Trail(route, heard) for route, heard in locked}
             asked = [self._apply(report, trails) for report in reports]
             changed = [trail for trail in trails.values() if trail.new]
             acks = [_acknowledgement(trail, now) for trail in changed if Status.ACKNOWLEDGED in trail.reached]
-            await receipts.add(conn, [one for trail in changed for one in trail.new])
-            await receipts.move(conn, [trail.route for trail in changed if trail.reached])
-            await acknowledgements.add(conn, acks)
-            await append(conn, [event for trail in changed for event in _events(trail)])
-        self._after()
+            if changed:
+                await receipts.record(
+                    conn,
+                    [one for trail in changed for one in trail.new],
+                    [trail.route for trail in changed if trail.reached],
+                    acks,
+                    [event for trail in changed for event in _events(trail)],
+                )
+        if any(trail.reached for trail in changed):
+            self._after()
         if any(Status.FAILED in trail.reached for trail in changed):
             self._failed()
         first = {ack.route_log_id: ack for ack in acks}
         return [
             answer
             if isinstance(answer, Exception)
-            else _recorded(answer, first.pop(answer.route.route_log_id, None))
+            else Recorded(answer.message, first.pop(answer.route.route_log_id, None))
             for answer in asked
         ]
-
-    async def _trails(self, conn: AsyncConnection, reports: Sequence[Report]) -> Mapping[UUID, _Trail]:
-        """The route logs that are reported on, locked."""
-        ids = {report.receipt.route_log_id for report in reports}
-        known = await routes.get(conn, ids, lock=True)
-        heard = await receipts.of_routes(conn, ids)
-        return {r.route_log_id: _Trail(r, list(heard.get(r.route_log_id, ())), [], []) for r in known}
 
     def _apply(self, report: Report, trails: Mapping[UUID, _Trail]) -> _Trail | Exception:
         receipt = report.receipt
@@ -118,6 +124,8 @@ class Receipts:
             return NotFound(f"there is no {what} {receipt.route_log_id}")
         if any(known.receipt_id == receipt.receipt_id for known in trail.receipts):
             return trail
+        if report.by_link and trail.route.status is receipt.status is Status.ACKNOWLEDGED:
+            return trail  # a link acknowledges once: whoever finds it later can add nothing
         if len(trail.receipts) >= MOST_RECEIPTS:
             return Exhausted(f"the route log has {MOST_RECEIPTS} receipts", reason="TOO_MANY_RECEIPTS")
         trail.receipts.append(receipt)
@@ -129,7 +137,7 @@ class Receipts:
 
 def _events(trail: _Trail) -> list[Event]:
     at = trail.new[-1].recorded_at
-    return [convert.event(status, trail.route, at, trail.receipts) for status in trail.reached]
+    return [convert.told(status, trail.message, at) for status in trail.reached]
 
 
 def _acknowledgement(trail: _Trail, now: datetime) -> Acknowledgement:
@@ -143,7 +151,3 @@ def _acknowledgement(trail: _Trail, now: datetime) -> Acknowledgement:
         answered_at=None,
         answer="",
     )
-
-
-def _recorded(trail: _Trail, acknowledgement: Acknowledgement | None) -> Recorded:
-    return Recorded(trail.route, tuple(trail.receipts), acknowledgement)

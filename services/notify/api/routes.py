@@ -70,8 +70,9 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
     ) -> route_pb2.RouteLog:
         """The route log after the receipt; the method is open, so the caller is checked here."""
         route_log_id = self._admitted(request)
-        recorded = await self._receipts.record(Report(self._receipt(request, route_log_id)))
-        return convert.route_log(recorded.route, recorded.receipts)
+        by_link = not auth.caller().has(SCOPE)
+        recorded = await self._receipts.record(Report(self._receipt(request, route_log_id), by_link=by_link))
+        return recorded.route
 
     def _admitted(self, request: route_service_pb2.RecordReceiptRequest) -> UUID:
         """The route log that the caller may report on: any with the scope, else the link's alone."""

@@ -1,12 +1,10 @@
 """What escalation must still be told because somebody acknowledged by a page."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.tables import acknowledgements
@@ -24,13 +22,6 @@ class Acknowledgement:
     due_at: datetime | None
     answered_at: datetime | None
     answer: str
-
-
-async def add(conn: AsyncConnection, new: Sequence[Acknowledgement]) -> None:
-    """Writes acknowledgements; a route log acknowledges once, whatever comes later."""
-    if new:
-        statement = upsert(acknowledgements).values([asdict(one) for one in new])
-        await conn.execute(statement.on_conflict_do_nothing())
 
 
 async def claim(

@@ -8,17 +8,12 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from psycopg.rows import dict_row
 
 from chassis.outbox import Event
-from services.notify.domain.contact_method import Channel
-from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Claimed, Outcome
-from services.notify.domain.route import RouteLog, Status
+from services.notify.storage import routes
 
-_FIELDS = tuple(RouteLog.__dataclass_fields__)
-
-_CLAIM: LiteralString = """
+_CLAIM: LiteralString = f"""
 with waiting as materialized (
     select route_log_id, address, row_number() over (partition by address order by due_at) as place
     from (
@@ -35,7 +30,7 @@ with waiting as materialized (
     update route_logs set attempts = attempts + 1, due_at = %(until)s
     from chosen where route_logs.route_log_id = chosen.route_log_id returning route_logs.*
 )
-select claimed.*, p.alert, p.reason, p.level, p.accepted_at, m.enabled, coalesce(m.secret, '') as secret,
+select {routes.names("claimed")}, p.alert, p.reason, p.level, p.accepted_at, m.enabled, coalesce(m.secret, '') as secret,
     coalesce(m.disabled_reason, '') as disabled_reason
 from claimed join pages p using (execution_id) left join contact_methods m using (contact_method_id)"""
 
@@ -100,20 +95,19 @@ async def claim(
     """
     full = [address for address, left in room.by_address.items() if left <= 0]
     rooms = [{"address": address, "room": left} for address, left in room.by_address.items() if left > 0]
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            _CLAIM,
-            {
-                "now": now,
-                "until": now + lease,
-                "full": full,
-                "rooms": json.dumps(rooms),
-                "room": room.each,
-                "limit": room.total,
-                "scan": scan,
-            },
-        )
-        return [_claimed(row) for row in await cursor.fetchall()]
+    found = await conn.execute(
+        _CLAIM,
+        {
+            "now": now,
+            "until": now + lease,
+            "full": full,
+            "rooms": json.dumps(rooms),
+            "room": room.each,
+            "limit": room.total,
+            "scan": scan,
+        },
+    )
+    return [_claimed(row) for row in await found.fetchall()]
 
 
 async def next_due(conn: RawConnection, now: datetime) -> datetime | None:
@@ -144,23 +138,8 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
     )
 
 
-def _claimed(row: Mapping[str, Any]) -> Claimed:
-    values = {name: row[name] for name in _FIELDS}
-    values |= {
-        "channel": Channel(row["channel"]),
-        "status": Status(row["status"]),
-        "decision": Decision(row["decision"]),
-    }
-    return Claimed(
-        route=RouteLog(**values),
-        alert=row["alert"],
-        reason=row["reason"],
-        level=row["level"],
-        accepted_at=row["accepted_at"],
-        enabled=row["enabled"],
-        secret=row["secret"],
-        disabled_reason=row["disabled_reason"],
-    )
+def _claimed(row: Sequence[Any]) -> Claimed:
+    return Claimed(routes.of_row(row), *row[routes.WIDTH :])
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -1,16 +1,47 @@
-"""Receipts: what was heard back, and how far it moved the route logs."""
+"""Receipts: what was heard back, how far it moved the route logs, and what follows from it."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, LiteralString
 from uuid import UUID
 
-from sqlalchemy import bindparam as bound
-from sqlalchemy import insert, select, update
+from psycopg import AsyncConnection as RawConnection
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notify.domain.route import Receipt, RouteLog
-from services.notify.tables import receipts, route_logs
+from chassis.outbox import COLUMNS, Event
+from services.notify.domain.route import Receipt, RouteLog, Status
+from services.notify.storage import routes
+from services.notify.storage.acknowledgements import Acknowledgement
+from services.notify.tables import receipts
+
+_LOCK: LiteralString = f"""
+select {routes.names("route_logs")} from route_logs where route_log_id = any (%b::uuid[]) order by route_log_id for update"""
+_HEARD: LiteralString = """
+select route_log_id, receipt_id, status, detail, at, recorded_at from receipts
+where route_log_id = any (%b::uuid[]) order by recorded_at, receipt_id"""
+_RECORD: LiteralString = f"""
+with heard as (
+    insert into receipts (route_log_id, receipt_id, status, detail, at, recorded_at)
+    select * from json_to_recordset(%(receipts)s::json) as r (
+        route_log_id uuid, receipt_id text, status text, detail text, at timestamptz, recorded_at timestamptz)
+), moved as (
+    update route_logs set status = m.status, sent_at = m.sent_at, read_at = m.read_at, due_at = m.due_at,
+        fail_over_at = m.fail_over_at, last_error = m.last_error
+    from json_to_recordset(%(routes)s::json) as m (
+        route_log_id uuid, status text, sent_at timestamptz, read_at timestamptz, due_at timestamptz,
+        fail_over_at timestamptz, last_error text)
+    where route_logs.route_log_id = m.route_log_id
+), acknowledged as (
+    insert into acknowledgements (route_log_id, alert_id, responder_id, note, attempts, due_at, answer)
+    select *, '' from json_to_recordset(%(acknowledgements)s::json) as a (
+        route_log_id uuid, alert_id uuid, responder_id text, note text, attempts int, due_at timestamptz)
+    on conflict do nothing
+)
+insert into outbox ({COLUMNS})
+select id, type, subject, decode(data, 'hex'), at, trace_parent from json_to_recordset(%(events)s::json) as e (
+    id uuid, type text, subject text, data text, at timestamptz, trace_parent text)"""
 
 
 async def of_routes(conn: AsyncConnection, route_log_ids: Iterable[UUID]) -> Mapping[UUID, list[Receipt]]:
@@ -26,37 +57,80 @@ async def of_routes(conn: AsyncConnection, route_log_ids: Iterable[UUID]) -> Map
     return found
 
 
-async def add(conn: AsyncConnection, new: Sequence[Receipt]) -> None:
-    """Writes receipts that are not there yet."""
-    if new:
-        await conn.execute(insert(receipts).values([asdict(receipt) for receipt in new]))
+async def lock(conn: RawConnection, route_log_ids: Collection[UUID]) -> list[tuple[RouteLog, list[Receipt]]]:
+    """The route logs with these ids, locked against other changes, and what was heard back of each; hot.
+
+    Two statements: the second sees what was committed while the first waited. In a pipeline they share a round trip.
+    """
+    ids = [sorted(route_log_ids)]
+    locked, told = await conn.execute(_LOCK, ids), await conn.execute(_HEARD, ids)
+    known = [routes.of_row(row) for row in await locked.fetchall()]
+    heard: dict[UUID, list[Receipt]] = defaultdict(list)
+    for route_log_id, receipt_id, status, *rest in await told.fetchall():
+        heard[route_log_id].append(Receipt(route_log_id, receipt_id, Status(status), *rest))
+    return [(route, heard[route.route_log_id]) for route in known]
 
 
-async def move(conn: AsyncConnection, routes: Sequence[RouteLog]) -> None:
-    """Writes how far route logs have come because of receipts."""
-    if routes:
-        statement = (
-            update(route_logs)
-            .where(route_logs.c.route_log_id == bound("id"))
-            .values(
-                status=bound("status"),
-                sent_at=bound("sent_at"),
-                read_at=bound("read_at"),
-                due_at=bound("due_at"),
-                fail_over_at=bound("fail_over_at"),
-                last_error=bound("last_error"),
-            )
-        )
-        values = [
-            {
-                "id": route.route_log_id,
-                "status": route.status,
-                "sent_at": route.sent_at,
-                "read_at": route.read_at,
-                "due_at": route.due_at,
-                "fail_over_at": route.fail_over_at,
-                "last_error": route.last_error,
-            }
-            for route in routes
-        ]
-        await conn.execute(statement, values)
+async def record(
+    conn: RawConnection,
+    new: Sequence[Receipt],
+    moved: Sequence[RouteLog],
+    acknowledgements: Sequence[Acknowledgement],
+    events: Sequence[Event],
+) -> None:
+    """Writes new receipts of route logs that are locked, and what follows from them; hot.
+
+    A route log acknowledges once, whatever comes later.
+    """
+    parameters = {
+        "receipts": [_receipt(one) for one in new],
+        "routes": [_moved(route) for route in moved],
+        "acknowledgements": [_acknowledgement(one) for one in acknowledgements],
+        "events": [_event(one) for one in events],
+    }
+    await conn.execute(_RECORD, {name: json.dumps(rows) for name, rows in parameters.items()})
+
+
+def _receipt(one: Receipt) -> dict[str, Any]:
+    return {
+        "route_log_id": str(one.route_log_id),
+        "receipt_id": one.receipt_id,
+        "status": one.status,
+        "detail": one.detail,
+        "at": one.at.isoformat(),
+        "recorded_at": one.recorded_at.isoformat(),
+    }
+
+
+def _moved(route: RouteLog) -> dict[str, Any]:
+    return {
+        "route_log_id": str(route.route_log_id),
+        "status": route.status,
+        "sent_at": route.sent_at and route.sent_at.isoformat(),
+        "read_at": route.read_at and route.read_at.isoformat(),
+        "due_at": route.due_at and route.due_at.isoformat(),
+        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "last_error": route.last_error,
+    }
+
+
+def _acknowledgement(one: Acknowledgement) -> dict[str, Any]:
+    return {
+        "route_log_id": str(one.route_log_id),
+        "alert_id": str(one.alert_id),
+        "responder_id": one.responder_id,
+        "note": one.note,
+        "attempts": one.attempts,
+        "due_at": one.due_at and one.due_at.isoformat(),
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "subject": event.subject,
+        "data": event.data.hex(),
+        "at": event.at.isoformat(),
+        "trace_parent": event.trace_parent,
+    }

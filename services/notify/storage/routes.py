@@ -1,16 +1,37 @@
 """Route logs: the delivery trail."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.contact_method import Channel
+from services.notify.domain.decision import Decision
 from services.notify.domain.route import RouteLog, Status
 from services.notify.tables import route_logs
+
+_FIELDS = tuple(RouteLog.__dataclass_fields__)
+_CHANNEL, _STATUS, _DECISION = (_FIELDS.index(name) for name in ("channel", "status", "decision"))
+_CHANNELS, _STATUSES, _DECISIONS = ({str(one): one for one in kind} for kind in (Channel, Status, Decision))
+WIDTH = len(_FIELDS)
+
+
+def names(table: str) -> str:
+    """The columns of a route log, in the order in which `of_row` takes them."""
+    return ", ".join(f"{table}.{name}" for name in _FIELDS)
+
+
+def of_row(row: Sequence[Any]) -> RouteLog:
+    """The route log of a row that begins with the columns of `names`; for the hot statements."""
+    values = list(row[:WIDTH])
+    values[_CHANNEL] = _CHANNELS[values[_CHANNEL]]
+    values[_STATUS] = _STATUSES[values[_STATUS]]
+    values[_DECISION] = _DECISIONS[values[_DECISION]]
+    return RouteLog(*values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,17 @@ async def test_a_page_acknowledges_once(world: World, paged: route_pb2.RouteLog)
     assert world.escalation.calls == 1
 
 
+async def test_a_link_acknowledges_once(world: World, receiver: Receiver, paged: route_pb2.RouteLog) -> None:
+    anyone, link = await world.anonymous(), token_of(receiver)
+    answers = [
+        await world.receipt(paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=link)
+        for _ in range(3)
+    ]
+    assert [len(answer.receipts) for answer in answers] == [1, 1, 1]
+    assert world.escalation.calls == 1
+    assert world.sql("select count(*) from receipts") == [(1,)]
+
+
 async def test_a_receipt_may_overtake_the_answer_to_the_webhook(world: World, receiver: Receiver) -> None:
     await world.webhook("alice", receiver)
     released = asyncio.Event()

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from services.gateway import query
+from services.gateway import foreign, query
 from services.gateway.contract import Contract, Rule
 from services.gateway.fields import is_message, message_of
 from services.gateway.schemas import Schemas
@@ -70,7 +70,7 @@ def document(contract: Contract) -> Json:
         if rule.verb not in VERBS:
             continue  # OpenAPI has no place for a method of one's own
         paths.setdefault(rule.template.plain, {})[rule.verb.lower()] = _operation(rule, contract, schemas)
-    for path, item in BY_HAND.items():
+    for path, item in foreign.PATHS.items():
         paths[path] = paths.get(path, {}) | item
     return {
         "openapi": "3.1.0",
@@ -94,6 +94,12 @@ def document(contract: Contract) -> Json:
                     "in": "query",
                     "name": "token",
                     "description": "The token of a signed receipt link.",
+                },
+                "genie": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "authorization",
+                    "description": "`GenieKey` and the routing key of an integration.",
                 },
                 "feed": {
                     "type": "apiKey",
@@ -225,108 +231,3 @@ def _answer(rule: Rule, schemas: Schemas) -> Json:
         text = "A stream of server-sent events; the data of each is this."
         return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
     return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
-
-
-def _intake(name: str, summary: str, description: str, answers: Json, *, keyed: bool = True) -> Json:
-    key = {
-        "name": "routing_key",
-        "in": "path",
-        "required": True,
-        "description": "The routing key of an integration; it is the only credential.",
-        "schema": {"type": "string", "minLength": 32, "maxLength": 32},
-    }
-    return {
-        "post": {
-            "operationId": name,
-            "tags": ["Intake"],
-            "summary": summary,
-            "description": description,
-            "security": [],
-            "parameters": [key] if keyed else [],
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"type": "object"}}},
-            },
-            "responses": answers,
-        }
-    }
-
-
-def _told(*statuses: str) -> Json:
-    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
-
-
-def _taken(text: str) -> Json:
-    return {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
-
-
-def _feed(name: str, variable: str, whose: str) -> Json:
-    return {
-        "get": {
-            "operationId": name,
-            "tags": ["CalendarService"],
-            "summary": f"The calendar of a {whose} as iCalendar",
-            "description": f"Who is on call, for calendar programs: the {whose}'s time on call from 30 days ago to 180 "
-            "days ahead (RFC 5545). The bearer token is in the query, since calendar programs send no headers.\n\nNeeds "
-            "the scope `roster:read`.",
-            "security": [{"feed": []}],
-            "parameters": [{"name": variable, "in": "path", "required": True, "schema": {"type": "string"}}],
-            "responses": {
-                "200": {
-                    "description": "The calendar.",
-                    "content": {"text/calendar": {"schema": {"type": "string"}}},
-                },
-                **_told("400", "401", "403", "404", "503"),
-            },
-        }
-    }
-
-
-BY_HAND: dict[str, Json] = {
-    "/api/alert/oncall/schedules/{schedule_id}.ics": _feed("GetScheduleFeed", "schedule_id", "schedule"),
-    "/api/alert/oncall/responders/{responder_id}.ics": _feed("GetResponderFeed", "responder_id", "responder"),
-    "/api/alert/routes/{route_log_id}:receipt": {
-        "get": {
-            "operationId": "OpenReceiptLink",
-            "tags": ["RouteService"],
-            "summary": "The page behind a receipt link",
-            "description": "A page for people who open a receipt link: it asks for a click and changes nothing.",
-            "security": [{"link": []}],
-            "parameters": [
-                {"name": "route_log_id", "in": "path", "required": True, "schema": {"type": "string"}},
-            ],
-            "responses": {
-                "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
-                **_told("401"),
-            },
-        }
-    },
-    "/api/alert/integrations/{routing_key}/alertmanager": _intake(
-        "ReceiveAlertmanager",
-        "Alertmanager's and Grafana's webhook",
-        "Alertmanager's webhook, version 4, and Grafana's, version 1. One alert for each `fingerprint`; resolved ones "
-        "close. Unknown fields are ignored. Answers 503, never 429, when it should be sent again.",
-        {"200": _taken("Taken."), **_told("400", "401", "413", "503")},
-    ),
-    "/api/alert/integrations/{routing_key}/events": _intake(
-        "ReceiveEvent",
-        "The plain form",
-        "`title`, `description`, `severity`, `source`, `labels`, `dedup_key`, `note`, and `action`: `TRIGGER` (when left "
-        "out), `ACKNOWLEDGE` or `RESOLVE`. Unknown fields are ignored. The answer tells the `dedup_key`.",
-        {"202": _taken("Taken."), **_told("400", "401", "413", "503")},
-    ),
-    "/v2/enqueue": _intake(
-        "EnqueueEvent",
-        "PagerDuty Events API v2",
-        "What speaks PagerDuty's Events API v2 works with its address changed to this one.",
-        {
-            "202": _taken("Event processed."),
-            "400": _taken("Event object is invalid; `errors` says why."),
-            "413": _taken("Larger than 512 KB."),
-            "429": _taken("Over the rate."),
-            "503": _taken("A part of the service is away; try again."),
-        },
-        keyed=False,
-    ),
-}
-"""What no annotation can say: these paths speak other tools' formats."""

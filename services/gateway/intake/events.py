@@ -20,19 +20,20 @@ def signals(body: object) -> list[Signal]:
         problems.add("body", "is not an object")
         problems.check()
     assert isinstance(body, dict)
-    action = _action(body.get("action"), problems)
+    asked = action(body.get("action"), problems)
     for name in TEXTS:
         if isinstance(body.get(name), dict | list):
             problems.add(name, "is not a text")
     if not isinstance(body.get("labels") or {}, dict):
         problems.add("labels", "is not an object of texts")
     key = signal.text(body.get("dedup_key"))
-    _check_texts(action, key, body, problems)
+    _check_texts(asked, key, body, problems)
     problems.check()
-    return [_signal(action, key, body)]
+    return [_signal(asked, key, body)]
 
 
-def _action(value: object, problems: Problems) -> Action:
+def action(value: object, problems: Problems) -> Action:
+    """What a word asks for; a TRIGGER when there is none. Notes an unknown one."""
     if value is None:
         return Action.TRIGGER
     try:

@@ -1,6 +1,7 @@
 """Sends signals on to escalation in the name of a routing key."""
 
 import string
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import grpc
 import structlog
 
+from chassis.batching import GroupCommit
 from chassis.errors import Unauthenticated
 from services.gateway import failures
 from services.gateway.failures import CallFailed
@@ -25,6 +27,8 @@ KEY_LENGTH = 32
 KEY_ALPHABET = frozenset(string.ascii_letters + string.digits + "-_")
 AT_ONCE = 1_000
 """Signals of one call."""
+MOST_LANES = 1_000
+"""Routing keys whose recent traffic is remembered."""
 REFUSED = frozenset(
     code.value[0]
     for code in (
@@ -46,11 +50,20 @@ class Taken:
     refusals: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A signal and what its request brought for the call."""
+
+    signal: Signal
+    metadata: Sequence[tuple[str, str]]
+
+
 class Ingest:
-    """Escalation's intake."""
+    """Escalation's intake. Signals of one key that come while a call of that key is under way share the next one."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = integration_service_pb2_grpc.IntegrationServiceStub(channel)
+        self._lanes: OrderedDict[str, GroupCommit[_Sent, Any]] = OrderedDict()
 
     async def send(self, incoming: Incoming, routing_key: str, signals: Sequence[Signal]) -> Taken:
         """What became of the signals, in calls of at most AT_ONCE.
@@ -60,18 +73,35 @@ class Ingest:
         """
         if len(routing_key) != KEY_LENGTH or not KEY_ALPHABET.issuperset(routing_key):
             raise Unauthenticated("the routing key is not one of ours", reason="UNKNOWN_ROUTING_KEY")
-        results: list[Any] = []
-        for start in range(0, len(signals), AT_ONCE):
-            request = request_of(routing_key, signals[start : start + AT_ONCE])
-            results += (await self._call(incoming, request)).results
-        return _taken(results)
-
-    async def _call(self, incoming: Incoming, request: Any) -> Any:
         metadata = incoming.metadata(credential=False)
+        lane = self._lane(routing_key)
+        answers = await lane.submit_many([_Sent(signal, metadata) for signal in signals])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return _taken(answers)
+
+    def _lane(self, routing_key: str) -> GroupCommit[_Sent, Any]:
+        """The calls of one key, so that a slow or refused one holds up no other; those used last are kept."""
+        lane = self._lanes.get(routing_key)
+        if lane is None:
+
+            async def flush(sent: list[_Sent]) -> Sequence[Any]:
+                return await self._call(routing_key, sent)
+
+            lane = self._lanes[routing_key] = GroupCommit("intake", flush, limit=AT_ONCE)
+            if len(self._lanes) > MOST_LANES:
+                self._lanes.popitem(last=False)
+        self._lanes.move_to_end(routing_key)
+        return lane
+
+    async def _call(self, routing_key: str, sent: Sequence[_Sent]) -> Sequence[Any]:
+        request = request_of(routing_key, [one.signal for one in sent])
         try:
-            return await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=metadata)
+            answer = await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=sent[0].metadata)
         except grpc.aio.AioRpcError as error:
             raise failures.from_call(error) from None
+        return answer.results
 
 
 def _taken(results: Sequence[Any]) -> Taken:

@@ -53,6 +53,23 @@ def event(body: object) -> tuple[str, Signal]:
     return key, _signal(action, dedup_key, body)
 
 
+def change(body: object) -> None:
+    """Checks a change event; raises InvalidEvent. Its routing key is looked at for its form alone."""
+    if not isinstance(body, dict):
+        raise InvalidEvent(["the body is not a JSON object"])
+    errors: list[str] = []
+    key = body.get("routing_key")
+    if not isinstance(key, str) or len(key) != KEY_LENGTH:
+        errors.append(f"Length of 'routing_key' is incorrect (should be {KEY_LENGTH} characters)")
+    payload = body.get("payload")
+    if not isinstance(payload, dict):
+        errors.append("'payload' is missing or not an object")
+    elif not signal.text(payload.get("summary")).strip():
+        errors.append("'payload.summary' is missing or blank")
+    if errors:
+        raise InvalidEvent(errors)
+
+
 def _dedup_key(body: Mapping[str, Any], action: Action | None, errors: list[str]) -> str:
     key = body.get("dedup_key")
     if isinstance(key, dict | list | bool):

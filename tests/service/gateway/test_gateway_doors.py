@@ -1,7 +1,11 @@
 """The intake: what other tools send becomes signals in one call, and they hear what they understand."""
 
+import asyncio
+import hashlib
+import hmac
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from google.rpc import status_pb2
 
 from chassis.errors import Conflict, Exhausted, Invalid, TimedOut, Unauthenticated, Unavailable
+from tests.fixtures.eventually import eventually
 from tests.service.gateway.stage import Stage
 from tocsin.escalation.v1 import alert_pb2, integration_service_pb2
 
@@ -36,6 +41,17 @@ def taking(stage: Stage) -> None:
         return integration_service_pb2.IngestSignalsResponse(results=results)
 
     stage.services.play("IngestSignals", take)
+
+
+def refusing(error: status_pb2.Status) -> Any:
+    """Escalation refuses the first signal of a call and takes the others."""
+
+    def take(request: Any, context: Any) -> Any:
+        results = [integration_service_pb2.SignalResult(alert_id="a1") for _ in request.signals]
+        results[0] = integration_service_pb2.SignalResult(error=error)
+        return integration_service_pb2.IngestSignalsResponse(results=results)
+
+    return take
 
 
 async def test_alertmanager(stage: Stage) -> None:
@@ -82,10 +98,7 @@ async def test_what_alertmanager_never_sends(stage: Stage, body: bytes) -> None:
 )  # fmt: skip
 async def test_back_pressure_is_503(stage: Stage, error: Any) -> None:
     """Alertmanager drops what is answered with 4xx; PagerDuty's senders know 429 too."""
-    if isinstance(error, status_pb2.Status):
-        results = [integration_service_pb2.SignalResult(error=error)] * 2
-        error = integration_service_pb2.IngestSignalsResponse(results=results)
-    stage.services.play("IngestSignals", error)
+    stage.services.play("IngestSignals", refusing(error) if isinstance(error, status_pb2.Status) else error)
     for path in (ALERTMANAGER, EVENTS):
         answer = await stage.call("POST", path, BODIES[path], token=None)
         assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, 503, "1")
@@ -94,11 +107,7 @@ async def test_back_pressure_is_503(stage: Stage, error: Any) -> None:
 
 
 async def test_a_signal_that_is_refused_does_not_spoil_the_others(stage: Stage) -> None:
-    results = [
-        integration_service_pb2.SignalResult(error=status_pb2.Status(code=3, message="title: is bad")),
-        integration_service_pb2.SignalResult(alert_id="a1"),
-    ]
-    stage.services.play("IngestSignals", integration_service_pb2.IngestSignalsResponse(results=results))
+    stage.services.play("IngestSignals", refusing(status_pb2.Status(code=3, message="title: is bad")))
     answer = await stage.call("POST", ALERTMANAGER, BODIES[ALERTMANAGER], token=None)
     assert (answer.status, answer.json) == (200, {"accepted": 1, "refused": ["title: is bad"]})
     answer = await stage.call("POST", EVENTS, BODIES[EVENTS], token=None)
@@ -207,3 +216,126 @@ async def test_no_body_gives_a_500(stage: Stage, path: str) -> None:
         answer = await stage.call("POST", path, sent, token=None)
         assert answer.status in (200, 202, 400), (answer.status, sent[:500])
         assert answer.json
+
+
+async def test_requests_that_come_together_share_a_call(stage: Stage) -> None:
+    """Each is answered by its own result; the first goes at once, those that come meanwhile go together."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any, context: Any) -> Any:
+        asked.set()
+        await go.wait()
+        results = [
+            integration_service_pb2.SignalResult(error=status_pb2.Status(code=3, message=one.alert.title))
+            if one.alert.title == "bad"
+            else integration_service_pb2.SignalResult(alert_id=f"alert of {one.alert.title}")
+            for one in request.signals
+        ]
+        return integration_service_pb2.IngestSignalsResponse(results=results)
+
+    stage.services.play("IngestSignals", slow)
+
+    def post(title: str) -> asyncio.Task[Any]:
+        return asyncio.create_task(stage.call("POST", EVENTS, {"title": title}, token=None))
+
+    first = post("0")
+    await asked.wait()
+    others = [post(title) for title in ("1", "bad", "2")]
+    alone = asyncio.create_task(stage.call("POST", EVENTS.replace(KEY, "k" * 32), {"title": "x"}, token=None))
+    await eventually(lambda: len(stage.services.asked) == 2)  # another key waits for nobody
+    go.set()
+    answers = await asyncio.gather(first, *others, alone)
+    assert [answer.status for answer in answers] == [202, 202, 400, 202, 202]
+    assert [answer.json["alert_id"] for answer in (answers[0], answers[1], answers[3])] == [
+        "alert of 0", "alert of 1", "alert of 2",
+    ]  # fmt: skip
+    assert len(stage.services.asked) < 5
+
+
+async def test_a_key_in_a_header_stays_out_of_paths(stage: Stage) -> None:
+    for header in (f"Bearer {KEY}", f"GenieKey {KEY}"):
+        for path, status in ((ALERTMANAGER, 200), (EVENTS, 202)):
+            sent = {"authorization": header}
+            answer = await stage.call("POST", path.replace(KEY, "-"), BODIES[path], token=None, headers=sent)
+            assert (answer.status, stage.services.last.routing_key) == (status, KEY)
+    assert (await stage.call("POST", EVENTS.replace(KEY, "-"), BODIES[EVENTS], token=None)).status == 401
+    basic = {"authorization": f"Basic {KEY}"}
+    answer = await stage.call("POST", EVENTS.replace(KEY, "-"), BODIES[EVENTS], token=None, headers=basic)
+    assert answer.status == 401
+
+
+async def test_grafanas_signature(stage: Stage) -> None:
+    body = (DATA / "grafana_webhook.json").read_bytes()
+    now = str(int(time.time()))
+
+    def signature(key: str, text: bytes) -> dict[str, str]:
+        return {"x-grafana-alerting-signature": hmac.new(key.encode(), text, hashlib.sha256).hexdigest()}
+
+    def timed(at: str) -> dict[str, str]:
+        return {**signature(KEY, f"{at}:".encode() + body), "x-grafana-alerting-signature-timestamp": at}
+
+    for headers, status in (
+        (signature(KEY, body), 200), (timed(now), 200), (signature("x" * 32, body), 401), (timed("1700000000"), 401),
+        ({**timed(now), **signature(KEY, body)}, 401), (timed("soon"), 401), ({}, 200),
+        ({"x-grafana-alerting-signature": "\u00e4"}, 401),
+    ):  # fmt: skip
+        answer = await stage.call("POST", ALERTMANAGER, body, token=None, headers=headers)
+        assert answer.status == status, (headers, answer.text)
+
+
+async def test_cloudevents(stage: Stage) -> None:
+    path = EVENTS.replace("/events", "/cloudevents")
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/db-1",
+        "type": "disk.full",
+        "data": {"title": "disk"},
+    }
+    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    answer = await stage.call("POST", path, event, token=None, headers=structured)
+    assert (answer.status, answer.json) == (202, {"accepted": 1, "refused": []})
+    binary = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/db-1", "ce-type": "disk.full"}
+    assert (await stage.call("POST", path, {"title": "disk"}, token=None, headers=binary)).status == 202
+    first, second = (asked.request.signals[0] for asked in stage.services.asked)
+    assert first.alert == second.alert
+    batched = {"content-type": "application/cloudevents-batch+json"}
+    answer = await stage.call("POST", path, [event, {**event, "id": "2"}], token=None, headers=batched)
+    assert answer.json["accepted"] == 2
+    assert (await stage.call("POST", path, [], token=None, headers=batched)).json["accepted"] == 0
+    wrong = await stage.call("POST", path, {**event, "id": ""}, token=None, headers=structured)
+    assert (wrong.status, wrong.wrong) == (400, {"id": "is missing or blank"})
+    asked = {"webhook-request-origin": "eventemitter.example.com"}
+    agreed = await stage.call("OPTIONS", path, token=None, headers=asked)
+    assert (agreed.status, agreed.headers["webhook-allowed-origin"]) == (204, "eventemitter.example.com")
+
+
+async def test_opsgenie(stage: Stage) -> None:
+    genie = {"authorization": f"GenieKey {KEY}"}
+    answer = await stage.call("POST", "/v2/alerts", {"message": "disk", "alias": "a/b"}, headers=genie)
+    assert (answer.status, answer.json["result"]) == (202, "Request will be processed")
+    assert set(answer.json) == {"result", "took", "requestId"}
+    for verb, action in (("close", Signal.RESOLVE), ("acknowledge", Signal.ACKNOWLEDGE)):
+        path = f"/v2/alerts/a%2Fb/{verb}?identifierType=alias"
+        assert (await stage.call("POST", path, headers=genie)).status == 202
+        (signal,) = stage.services.last.signals
+        assert (signal.action, signal.alert.dedup_key) == (action, "a/b")
+    wrong = await stage.call("POST", "/v2/alerts", {"alias": "x"}, headers=genie)
+    assert (wrong.status, wrong.json["errors"]) == (422, {"message": "can not be empty"})
+    assert (await stage.call("POST", "/v2/alerts", {"message": "x"}, token=None)).status == 401
+    for error, status in ((Exhausted("x"), 429), (Unavailable("x"), 503), (RuntimeError("x"), 503)):
+        stage.services.play("IngestSignals", error)
+        refused = await stage.call("POST", "/v2/alerts", {"message": "x"}, headers=genie)
+        assert (refused.status, refused.headers["retry-after"]) == (status, "1")
+
+
+async def test_pagerdutys_change_events(stage: Stage) -> None:
+    body = {
+        "routing_key": KEY,
+        "payload": {"summary": "deployed", "timestamp": "2026-03-01T09:00:00.000+0000"},
+    }
+    answer = await stage.call("POST", "/v2/change/enqueue", body, token=None)
+    assert (answer.status, answer.json["status"]) == (202, "success")
+    wrong = await stage.call("POST", "/v2/change/enqueue/", {"payload": {}}, token=None)
+    assert (wrong.status, len(wrong.json["errors"])) == (400, 2)
+    assert stage.services.asked == []

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from chassis.errors import Invalid
 from services.gateway.intake import alertmanager, events, pagerduty, signal
-from services.gateway.intake.ingest import request_of
 from services.gateway.intake.signal import Action, Severity, Signal
+from tests.unit.gateway.anything import ANY, TEXT, WORDS, accepted
 
 DATA = Path(__file__).parents[2] / "data" / "gateway"
 
@@ -201,19 +201,6 @@ def test_everything_wrong_with_the_plain_form_is_told() -> None:
         events.signals([])
 
 
-WORDS = st.sampled_from(
-    [
-        "alerts", "status", "firing", "resolved", "labels", "annotations", "summary", "severity", "fingerprint", "title",
-        "routing_key", "event_action", "trigger", "resolve", "dedup_key", "payload", "source", "custom_details", "links",
-        "action", "k" * 32, "receiver", "version", "1", "description", "\0", "\ud800", "client", "class", "",
-    ]
-)  # fmt: skip
-TEXT = WORDS | st.text(alphabet=st.characters(codec=None), max_size=8)
-ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=6),
-    max_leaves=30,
-)
 ALERT = st.dictionaries(WORDS, ANY, max_size=8)
 EVENT = st.fixed_dictionaries(
     {"routing_key": st.just("k" * 32), "event_action": st.sampled_from(["trigger", "resolve"])},
@@ -233,7 +220,7 @@ def test_nothing_breaks_alertmanagers_adapter(body: object) -> None:
         found = alertmanager.signals(body)
     except Invalid:
         return
-    _accepted(found)
+    accepted(found)
 
 
 @given(ANY | EVENT)
@@ -244,7 +231,7 @@ def test_nothing_breaks_pagerdutys_adapter(body: object) -> None:
         json.dumps(problem.errors).encode()
         return
     assert len(key) == 32
-    _accepted([found])
+    accepted([found])
 
 
 @given(ANY | st.dictionaries(st.sampled_from([*events.TEXTS, "action", "labels"]), ANY))
@@ -253,22 +240,4 @@ def test_nothing_breaks_the_plain_form(body: object) -> None:
         found = events.signals(body)
     except Invalid:
         return
-    _accepted(found)
-
-
-def _accepted(found: list[Signal]) -> None:
-    """What an adapter makes is within what escalation accepts, and fits into the message."""
-    for one in found:
-        assert 0 < len(one.dedup_key) <= signal.MOST_KEY
-        assert one.action is not Action.TRIGGER or one.title.strip()
-        assert len(one.title) <= signal.MOST_TITLE
-        assert len(one.source) <= signal.MOST_SOURCE
-        assert len(one.description.encode()) <= signal.MOST_DESCRIPTION
-        assert len(one.note) <= signal.MOST_NOTE
-        assert len(one.labels) <= signal.MOST_LABELS
-        for name, value in one.labels.items():
-            assert name.strip()
-            assert len(name) <= signal.MOST_LABEL_NAME
-            assert len(value) <= signal.MOST_LABEL_VALUE
-        assert "\0" not in f"{one.title}{one.description}{one.source}{one.note}{one.dedup_key}{one.labels}"
-    assert request_of("k" * 32, found).SerializeToString()
+    accepted(found)

@@ -122,6 +122,10 @@ class Verifier:
         self.remember(authorization, principal, claims.get("exp", float("inf")))
         return principal
 
+    def forget(self) -> None:
+        """Makes no header known any more: each is checked again."""
+        self._seen.clear()
+
     def remember(self, authorization: str, principal: Principal, until: float) -> None:
         """Makes a header known until an instant, in Unix seconds."""
         if len(self._seen) >= REMEMBERED:

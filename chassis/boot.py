@@ -2,6 +2,8 @@
 
 import gc
 import sys
+from importlib import import_module
+from typing import Any
 
 
 def lean(*unneeded: str) -> None:
@@ -13,3 +15,10 @@ def lean(*unneeded: str) -> None:
     gc.disable()
     for name in unneeded:
         sys.modules[name] = None  # type: ignore[assignment]  # makes `import name` an ImportError, which they handle
+
+
+def needed(name: str) -> Any:
+    """A module that `lean` may have kept out, imported after all."""
+    if sys.modules.get(name, sys) is None:
+        del sys.modules[name]
+    return import_module(name)

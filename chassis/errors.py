@@ -1,11 +1,12 @@
 """The errors that cross service borders: five kinds, each with a stable reason and the fields at fault."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar, Self
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -21,16 +22,29 @@ class Field:
 
 
 class DomainError(Exception):
-    """An answer that is an error: `reason` is UPPER_SNAKE and stable, `message` is for people."""
+    """An answer that is an error: `reason` is UPPER_SNAKE and stable, `message` is for people, `facts` for programs.
+
+    `retry_after` says when the same call may succeed.
+    """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
     default_reason: ClassVar[str] = "INTERNAL"
 
-    def __init__(self, message: str, *, reason: str = "", fields: Sequence[Field] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        fields: Sequence[Field] = (),
+        retry_after: timedelta | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason or self.default_reason
         self.fields = tuple(fields)
+        self.retry_after = retry_after
+        self.facts = dict(facts or {})
 
     @classmethod
     def field(cls, path: str, description: str, *, reason: str = "") -> Self:
@@ -142,38 +156,39 @@ class Problems:
 
 
 def to_status(error: DomainError) -> status_pb2.Status:
-    """The google.rpc.Status of an error: ErrorInfo always, BadRequest when fields are named."""
-    status = status_pb2.Status(code=error.code.value[0], message=error.message)
-    info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    status.details.append(info)
+    """The google.rpc.Status of an error: ErrorInfo always, BadRequest when fields are named, RetryInfo when known."""
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
+    details: list[Message] = [info]
     if error.fields:
-        bad = error_details_pb2.BadRequest(
-            field_violations=[
-                error_details_pb2.BadRequest.FieldViolation(field=f.path, description=f.description)
-                for f in error.fields
-            ]
-        )
-        packed = any_pb2.Any()
-        packed.Pack(bad)
-        status.details.append(packed)
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=f.path, description=f.description)
+            for f in error.fields
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=error.retry_after))
+    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    for detail in details:
+        status.details.add().Pack(detail)
     return status
 
 
 def from_status(status: status_pb2.Status) -> DomainError:
     """The error that `to_status` packed."""
     code = next((c for c in grpc.StatusCode if c.value[0] == status.code), grpc.StatusCode.INTERNAL)
-    reason, fields = "", []
-    for detail in status.details:
-        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            info = error_details_pb2.ErrorInfo()
-            detail.Unpack(info)
-            reason = info.reason
-        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            bad = error_details_pb2.BadRequest()
-            detail.Unpack(bad)
-            fields = [Field(v.field, v.description) for v in bad.field_violations]
-    return KINDS.get(code, DomainError)(status.message, reason=reason, fields=fields)
+    info, bad, retry = (
+        error_details_pb2.ErrorInfo(),
+        error_details_pb2.BadRequest(),
+        error_details_pb2.RetryInfo(),
+    )
+    found = [kind for kind in (info, bad, retry) for detail in status.details if detail.Unpack(kind)]
+    return KINDS.get(code, DomainError)(
+        status.message,
+        reason=info.reason,
+        fields=[Field(v.field, v.description) for v in bad.field_violations],
+        retry_after=retry.retry_delay.ToTimedelta() if retry in found else None,
+        facts=info.metadata,
+    )
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> DomainError:

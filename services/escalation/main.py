@@ -97,9 +97,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     wakeups.on(DUE, engine.wake)
 
     keys = Follower(config, subject="escalation")
+    gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
-        verifier=Gate(config.token_key, keys=keys),
+        verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
@@ -133,6 +134,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         ],
         loops=[
             keys.run,
+            gate.run,
             wakeups.run,
             rules.run,
             relay.run,

@@ -110,6 +110,9 @@ def response(error: DomainError) -> Response:
         headers["www-authenticate"] = 'Bearer realm="tocsin"'
     if body["code"] in (429, 503):
         headers["retry-after"] = _retry_after(error)
+    if body["code"] == 429:
+        facts = from_status(status_of(error)).facts
+        headers.update({f"ratelimit-{name}": facts[name] for name in ("limit", "remaining") if name in facts})
     return Response(encoded({"error": body}), body["code"], headers=headers, media_type="application/json")
 
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 from starlette.responses import Response
 
-from chassis.auth import Verifier
 from chassis.errors import Unavailable
 from chassis.process import Running
 from identity.config import IdentitySettings
@@ -21,6 +20,7 @@ from services.gateway.docs import Documents
 from services.gateway.http import Door, Endpoint, Incoming
 from services.gateway.intake.doors import open_doors
 from services.gateway.intake.ingest import Ingest
+from services.gateway.limits import telling
 from services.gateway.receipts import Receipts
 from services.gateway.routing import Router
 from services.gateway.server import HttpServer
@@ -57,11 +57,12 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
     draining = asyncio.Event()
     router: Router[Endpoint] = Router()
     keys = Follower(config, subject="gateway")
-    add_rules(router, spoken, backends, Gate(config.token_key, keys=keys), draining)
+    gate = Gate(config, keys=keys)
+    add_rules(router, spoken, backends, gate, draining)
     connecting = asyncio.create_task(backends.connect())
-    following = asyncio.create_task(keys.run())
+    following = [asyncio.create_task(loop()) for loop in (keys.run, gate.run)]
     add_own(router, Documents(spoken), connecting, draining)
-    open_doors(router, Ingest(backends.channel("escalation")))
+    open_doors(router, Ingest(backends.channel("escalation"), gate.limits))
     server = HttpServer(
         listen=config.listen,
         app=Door(router, Cors(filter(None, config.cors_origins.replace(" ", "").split(",")))),
@@ -73,7 +74,8 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
         draining.set()
         connecting.cancel()
         await server.drain()
-        following.cancel()
+        for task in following:
+            task.cancel()
         await keys.close()
         await backends.close()
 
@@ -82,7 +84,7 @@ def add_rules(
     router: Router[Endpoint],
     spoken: Contract,
     backends: Backends,
-    verifier: Verifier,
+    verifier: Gate,
     draining: asyncio.Event,
 ) -> None:
     """Adds a route for every rule of the protos, the page behind receipt links, and the calendar feeds."""
@@ -97,7 +99,7 @@ def add_rules(
             endpoint = links.post
         elif rule.method.name in FEEDS:
             endpoint = calendars.beside(endpoint, FEEDS[rule.method.name])
-        router.add(rule.verb, rule.template.text, endpoint)
+        router.add(rule.verb, rule.template.text, telling(endpoint, verifier))
 
 
 def add_own(

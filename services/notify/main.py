@@ -85,9 +85,10 @@ async def build(
     wakeups = Wakeups(db)
     relay = Relay(db, bus, stream=STREAM, source="/tocsin/notify")
     keys = Follower(config, subject="notify")
+    gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
-        verifier=Gate(config.token_key, keys=keys),
+        verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     networks = Networks(config.webhook_allow.split(","))
@@ -157,6 +158,7 @@ async def build(
         ],
         loops=[
             keys.run,
+            gate.run,
             deliverer.run,
             leases.run,
             fail_overs.run,

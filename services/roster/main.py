@@ -85,9 +85,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     for wake in (snapshot.wake, engine.wake, relay.wake):
         wakeups.on(CHANGED, wake)
 
+    gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
-        verifier=Gate(config.token_key, keys=keys),
+        verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     _register(server, db, memory, clock)
@@ -108,7 +109,16 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             bus.connect,
             lambda: bus.ensure_stream(events.STREAM, [events.SUBJECTS]),
         ],
-        loops=[wakeups.run, snapshot.run, keys.run, relay.run, engine.run, upkeep.run, timekeeper.run],
+        loops=[
+            wakeups.run,
+            snapshot.run,
+            keys.run,
+            gate.run,
+            relay.run,
+            engine.run,
+            upkeep.run,
+            timekeeper.run,
+        ],
         closing=[bus.close, db.close],
     ) as service:
         yield service

@@ -33,9 +33,10 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     bus = Bus(config.nats_url, name="sla")
     clock = clock or Clock()
     keys = Follower(config, subject="sla")
+    gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
-        verifier=Gate(config.token_key, keys=keys),
+        verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
@@ -65,6 +66,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         ],
         loops=[
             keys.run,
+            gate.run,
             alerts.run,
             notifications.run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,

@@ -9,8 +9,10 @@ from typing import Any
 import grpc
 import structlog
 
+from chassis.auth import Principal
 from chassis.batching import GroupCommit
 from chassis.errors import Unauthenticated
+from identity.limits import Limits
 from services.gateway import failures
 from services.gateway.failures import CallFailed
 from services.gateway.http import DEADLINE, Incoming
@@ -61,18 +63,20 @@ class _Sent:
 class Ingest:
     """Escalation's intake. Signals of one key that come while a call of that key is under way share the next one."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, limits: Limits) -> None:
+        self._limits = limits
         self._stub = integration_service_pb2_grpc.IntegrationServiceStub(channel)
         self._lanes: OrderedDict[str, GroupCommit[_Sent, Any]] = OrderedDict()
 
     async def send(self, incoming: Incoming, routing_key: str, signals: Sequence[Signal]) -> Taken:
         """What became of the signals, in calls of at most AT_ONCE.
 
-        Raises Unauthenticated when the key has not the form of one or no integration has it, CallFailed when a call
-        failed or a signal may be taken at another time.
+        Raises Unauthenticated when the key has not the form of one or no integration has it, Exhausted when it is
+        over its rate, CallFailed when a call failed or a signal may be taken at another time.
         """
         if len(routing_key) != KEY_LENGTH or not KEY_ALPHABET.issuperset(routing_key):
             raise Unauthenticated("the routing key is not one of ours", reason="UNKNOWN_ROUTING_KEY")
+        self._limits.take(Principal(subject=f"integrations/{routing_key}"))
         metadata = incoming.metadata(credential=False)
         lane = self._lane(routing_key)
         answers = await lane.submit_many([_Sent(signal, metadata) for signal in signals])

@@ -1,5 +1,6 @@
 """API keys: made, shown once, accepted by every service, limited to their scopes, expired, revoked at once."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import grpc
 import psycopg
 import pytest
 
-from chassis.errors import Unauthenticated, Unavailable
+from chassis.errors import Exhausted, Unauthenticated, Unavailable
 from identity.keys import hashed
 from tests.fixtures.eventually import eventually
 from tests.service.identity.world import Installation
@@ -212,3 +213,29 @@ async def test_only_services_hear_of_the_hashes(installation: Installation) -> N
                 await call.read()
             assert refused.value.code() is code
         call.cancel()
+
+
+async def test_a_key_over_its_rate_is_told_when_to_come_again(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    key = await installation.key("roster:read", rate_limit=1)
+    first = await installation.call("GET", "/oncall/teams", token=key["secret"])
+    assert (first.status, first.headers["ratelimit-limit"], first.headers["ratelimit-remaining"]) == (
+        200,
+        "1",
+        "1",
+    )
+    answers = [await installation.call("GET", "/oncall/teams", token=key["secret"]) for _ in range(20)]
+    over = next(answer for answer in answers if answer.status == 429)
+    assert over.reason == "RATE_LIMITED"
+    assert (over.headers["retry-after"], over.headers["ratelimit-remaining"]) == ("1", "0")
+    [retry] = [one for one in over.json["error"]["details"] if one["@type"].endswith("RetryInfo")]
+    assert 0 < float(retry["retry_delay"].removesuffix("s")) <= 1
+    on_call = on_call_service_pb2_grpc.OnCallServiceStub(installation.channel("roster", key["secret"]))
+    resolve = on_call_service_pb2.ResolveTargetRequest(target="oncall://active")
+    with pytest.raises(Exhausted) as refused:
+        await asyncio.gather(*(on_call.ResolveTarget(resolve) for _ in range(20)))
+    assert refused.value.retry_after is not None
+    unlimited = installation.token("roster:read")
+    assert {(await installation.call("GET", "/oncall/teams", token=unlimited)).status for _ in range(5)} == {
+        200
+    }

@@ -13,6 +13,7 @@ SCOPES: Mapping[str, str] = {
     SERVICE: "what the services of one installation ask of each other",
     "alerts:read": "read alerts and their timelines",
     "alerts:write": "trigger, acknowledge, close and all other verbs",
+    "audit:read": "read who changed what",
     "keys:read": "read API keys, without their secrets",
     "keys:write": "create and revoke API keys",
     "notify:read": "read contact methods, routes and inboxes",

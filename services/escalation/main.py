@@ -15,6 +15,7 @@ from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
 from services.escalation.api.alerts import AlertApi
@@ -35,6 +36,8 @@ from services.escalation.verbs import Verbs
 from tocsin.escalation.v1 import (
     alert_service_pb2,
     alert_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     integration_service_pb2,
     integration_service_pb2_grpc,
     noise_service_pb2,
@@ -50,6 +53,7 @@ SERVICES = [
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
     noise_service_pb2.DESCRIPTOR.services_by_name["NoiseService"],
     integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"],
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
 DUE = "escalation_due"
@@ -107,6 +111,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         AlertApi(db=db, rules=rules, triggers=triggers, verbs=verbs, steps=steps, foresight=foresight),
         server.grpc,
     )
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
         PolicyApi(db, rules, wakeups, clock), server.grpc
     )

@@ -19,6 +19,7 @@ WELL_KNOWN: dict[str, Json] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Duration": {"type": "string", "pattern": DURATION, "examples": ["300s"]},
     "google.protobuf.FieldMask": {"type": "string", "examples": ["display_name,time_zone"]},
+    "google.protobuf.Struct": {"type": "object"},
     "google.protobuf.Empty": {"type": "object", "maxProperties": 0},
     "google.rpc.Status": {"$ref": "#/components/schemas/Error/properties/error"},
 }

@@ -18,6 +18,7 @@ from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
 from chassis.wake import Wakeups
+from identity import audit_api
 from identity.config import IdentitySettings
 from identity.follower import Follower
 from identity.gate import Gate
@@ -39,6 +40,8 @@ from services.notify.domain.contact_method import Channel
 from services.notify.domain.link import Links
 from services.notify.domain.networks import Networks
 from tocsin.notify.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     contact_method_service_pb2,
     contact_method_service_pb2_grpc,
     inbox_service_pb2,
@@ -54,6 +57,7 @@ STREAM, SUBJECTS = "TOCSIN_NOTIFICATION", ("notification.>",)
 INBOX_CHANNEL = "notify_inbox"
 SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
 SERVICES = (
+    *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
     *contact_method_service_pb2.DESCRIPTOR.services_by_name.values(),
     *inbox_service_pb2.DESCRIPTOR.services_by_name.values(),
     *page_service_pb2.DESCRIPTOR.services_by_name.values(),
@@ -129,6 +133,7 @@ async def build(
     contact_method_service_pb2_grpc.add_ContactMethodServiceServicer_to_server(
         ContactMethodApi(db=db, clock=clock, networks=networks), server.grpc
     )
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     page_service_pb2_grpc.add_PageServiceServicer_to_server(
         PageApi(db=db, clock=clock, accepted=accepted), server.grpc
     )

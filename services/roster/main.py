@@ -16,6 +16,7 @@ from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from identity import audit_api
 from identity.gate import Gate
 from services.roster.api.api_keys import ApiKeyApi
 from services.roster.api.calendars import CalendarApi
@@ -36,6 +37,8 @@ from tocsin.options.v1 import options_pb2
 from tocsin.roster.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     calendar_service_pb2,
     calendar_service_pb2_grpc,
     on_call_service_pb2,
@@ -64,6 +67,7 @@ SERVICES = [
     on_call_service_pb2.DESCRIPTOR.services_by_name["OnCallService"],
     calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
     api_key_service_pb2.DESCRIPTOR.services_by_name["ApiKeyService"],
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
 
@@ -95,6 +99,8 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server(
         ApiKeyApi(db, keys, clock, draining=server.draining), server.grpc
     )
+
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
 
     upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)

@@ -13,17 +13,21 @@ from chassis.loop import DueLoop
 from chassis.outbox import maintain
 from chassis.process import Running, running
 from chassis.server import Server
+from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
 from services.sla import consumer
 from services.sla.api import SlaApi
 from services.sla.config import Config
 from tocsin.options.v1 import options_pb2
-from tocsin.sla.v1 import sla_service_pb2, sla_service_pb2_grpc
+from tocsin.sla.v1 import audit_service_pb2, audit_service_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
 
 STREAM, SUBJECTS = "TOCSIN_SLA", ("sla.>",)
 SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
-SERVICES = tuple(sla_service_pb2.DESCRIPTOR.services_by_name.values())
+SERVICES = (
+    *sla_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
+)
 
 
 @asynccontextmanager
@@ -40,6 +44,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         scopes=scopes_of(SERVICES, options_pb2.scope),
     )
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     alerts = Consumer(
         db=db,
         bus=bus,

@@ -50,6 +50,10 @@ POST   /oncall/swaps/{swap_id}:decline                     roster      DeclineSw
 POST   /oncall/swaps/{swap_id}:cancel                      roster      CancelSwap
 POST   /oncall/swaps/{swap_id}:undo                        roster      UndoSwap
 GET    /oncall:resolve                                     roster      ResolveTarget
+GET    /audit/roster                                       roster      ListRosterAuditEntries
+GET    /audit/escalation                                   escalation  ListEscalationAuditEntries
+GET    /audit/notify                                       notify      ListNotifyAuditEntries
+GET    /audit/sla                                          sla         ListSlaAuditEntries
 POST   /api-keys                                           roster      CreateApiKey
 GET    /api-keys                                           roster      ListApiKeys
 GET    /api-keys/{api_key_id}                              roster      GetApiKey

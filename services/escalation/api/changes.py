@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.db import Database
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
+from identity.audit import audited
 from services.escalation.domain.rules import Rules
 from services.escalation.storage import noise
 from services.escalation.storage import rules as storage
@@ -28,7 +29,7 @@ class RuleChanges:
 
         With `review`, the name of a rule, the alerts that it concerns are judged anew from `at` on.
         """
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             await storage.begin_change(conn)
             yield conn
             if review and at is not None:

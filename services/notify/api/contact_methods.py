@@ -13,6 +13,7 @@ from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems, Unimplemented
 from chassis.ids import generated_name
 from chassis.server import Context
+from identity.audit import audited
 from services.notify import convert
 from services.notify.domain.contact_method import (
     LAST_PLACE,
@@ -50,7 +51,7 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
     ) -> contact_method_pb2.ContactMethod:
         """The new method with its secret; for a repeated request id the one that is there, without."""
         method = self._new(request)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if await contact_methods.create(conn, method):
                 return convert.contact_method(method, secret=method.secret)
         async with self._db.connect() as conn:
@@ -97,7 +98,7 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
         if not message.secret:
             named.discard("secret")
         problems.check()
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             known = await contact_methods.get(conn, message.contact_method_id, lock=True)
             method = _changed(_found(known, message.contact_method_id), message, named, problems)
             self._check(method, problems)
@@ -109,7 +110,7 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
         self, request: contact_method_service_pb2.DeleteContactMethodRequest, _: Context
     ) -> empty_pb2.Empty:
         """Deletes the method and cancels what is not sent by it yet."""
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if not await contact_methods.remove(
                 conn, request.contact_method_id, "the contact method was deleted"
             ):

@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, Denied, NotFound, Problems
 from chassis.server import Context
+from identity.audit import audited
 from identity.follower import AT_ONCE
 from identity.keys import hashed, new_secret
 from services.roster.convert import api_keys as convert
@@ -43,7 +44,7 @@ class ApiKeyApi(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         )
         problems.check()
         _check_creator(key)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             await api_keys.begin_change(conn)
             made = await api_keys.of_request(conn, request.request_id)
             if made is not None:
@@ -82,7 +83,7 @@ class ApiKeyApi(api_key_service_pb2_grpc.ApiKeyServiceServicer):
     ) -> empty_pb2.Empty:
         """Revokes a key."""
         now, api_key_id = self._clock.now(), request.api_key_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             await api_keys.begin_change(conn)
             if not await api_keys.remove(conn, api_key_id):
                 raise _unknown(api_key_id)

@@ -14,6 +14,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, Invalid, NotFound, Problems
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import calendars, events, feeds, imports
 from services.roster.convert.calendars import Read
@@ -67,7 +68,7 @@ class CalendarApi(calendar_service_pb2_grpc.CalendarServiceServicer):
         read = await asyncio.to_thread(
             calendars.read, request.calendar, request.schedule_id, zone, window, who
         )
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             attempt = await conn.begin_nested()
             before, saved = await self._save(conn, read, request.schedule_id, now)
             if request.dry_run:

@@ -7,6 +7,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, Conflict, NotFound, Problems
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.convert import events
 from services.roster.convert import responders as convert
 from services.roster.domain.succession import needs
@@ -30,7 +31,7 @@ class ResponderApi(responder_service_pb2_grpc.ResponderServiceServicer):
         now, problems = self._clock.now(), Problems()
         responder = convert.new(request, now, problems)
         problems.check()
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if not await responders.add(conn, responder, request.request_id):
                 made = await responders.of_request(conn, request.request_id)
                 if made is None:
@@ -71,7 +72,7 @@ class ResponderApi(responder_service_pb2_grpc.ResponderServiceServicer):
         """Changes a responder."""
         now, problems = self._clock.now(), Problems()
         responder_id = request.responder.responder_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             responder = await responders.find(conn, responder_id, lock=True)
             if responder is None:
                 raise _unknown(responder_id)
@@ -87,7 +88,7 @@ class ResponderApi(responder_service_pb2_grpc.ResponderServiceServicer):
     ) -> empty_pb2.Empty:
         """Deletes a responder whom nothing needs any more."""
         now, responder_id = self._clock.now(), request.responder_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if await responders.find(conn, responder_id, lock=True) is None:
                 raise _unknown(responder_id)
             used = await responders.uses(conn, responder_id, now)

@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems, Refused
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import events, previews, proposals
 from services.roster.convert import schedules as convert
@@ -36,7 +37,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
         """Creates a schedule, or answers the one that the same request made before."""
         now, problems = self._clock.now(), Problems()
         schedule = convert.new(request, now, problems)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await schedules.of_request(conn, request.request_id)
             if made is not None:
                 return convert.to_wire(made)
@@ -85,7 +86,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
         """Changes a schedule."""
         now, problems = self._clock.now(), Problems()
         schedule_id = request.schedule.schedule_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             schedule = await schedules.find(conn, schedule_id, lock=True)
             if schedule is None:
                 raise _unknown(schedule_id)
@@ -107,7 +108,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
         now, schedule_id = self._clock.now(), request.schedule_id
         if schedule_id == DEFAULT:
             raise Refused(f"the schedule {DEFAULT!r} always exists", reason="DEFAULT_SCHEDULE")
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if not await schedules.remove(conn, schedule_id):
                 raise _unknown(schedule_id)
             deleted = events.changed("schedule", schedule_id, "deleted", now, schedule_id=schedule_id)

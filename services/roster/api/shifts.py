@@ -12,6 +12,7 @@ from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems
 from chassis.ids import parse_uuid
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import events
 from services.roster.convert import shifts as convert
@@ -35,7 +36,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
         """Creates a shift, or answers the one that the same request made before."""
         now, problems = self._clock.now(), Problems()
         shift = convert.new_shift(request, problems)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await shifts.of_request(conn, request.request_id)
             if made is not None:
                 return convert.shift_to_wire(made)
@@ -92,7 +93,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
     async def DeleteShift(self, request: shift_service_pb2.DeleteShiftRequest, _: Context) -> empty_pb2.Empty:
         """Deletes an explicit shift."""
         now, shift_id = self._clock.now(), parse_uuid(request.shift_id, "shift_id")
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             shift = await shifts.find(conn, shift_id)
             if shift is None or not await shifts.remove(conn, shift_id):
                 raise _unknown("shift", shift_id)
@@ -112,7 +113,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
             "responder_id": override.responder_id or "",
             "replaced_responder_id": override.replaced_responder_id or "",
         }
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await overrides.of_request(conn, request.request_id)
             if made is not None:
                 return convert.override_to_wire(made)
@@ -149,7 +150,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
     ) -> empty_pb2.Empty:
         """Deletes an override."""
         now, override_id = self._clock.now(), parse_uuid(request.override_id, "override_id")
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             override = await overrides.find(conn, override_id)
             if override is None or not await overrides.remove(conn, override_id):
                 raise _unknown("override", override_id)

@@ -13,6 +13,7 @@ from chassis.errors import NotFound, Problems
 from chassis.ids import parse_uuid, uuid7
 from chassis.outbox import Event
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import events
 from services.roster.convert import swaps as convert
@@ -37,7 +38,7 @@ class SwapApi(swap_service_pb2_grpc.SwapServiceServicer):
         """Asks for a swap, or answers the one that the same request asked for before."""
         now, problems = self._clock.now(), Problems()
         swap = convert.new(request, auth.actor(request.swap.asker_id), now, problems)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await swaps.of_request(conn, request.request_id)
             if made is not None:
                 return convert.to_wire(made)
@@ -108,7 +109,7 @@ class SwapApi(swap_service_pb2_grpc.SwapServiceServicer):
         """Applies a verb and what follows from it; `joins` when it makes the actor a party, who must exist."""
         key, now, problems = parse_uuid(swap_id, "swap_id"), self._clock.now(), Problems()
         by = By(auth.actor(actor), auth.caller().has(auth.ADMIN))
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             before = await swaps.find(conn, key, lock=True)
             if before is None:
                 raise _unknown(swap_id)

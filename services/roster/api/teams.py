@@ -7,6 +7,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import events
 from services.roster.convert import teams as convert
@@ -27,7 +28,7 @@ class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
         """Creates a team, or answers the one that the same request made before."""
         now, problems = self._clock.now(), Problems()
         team = convert.new(request, now, problems)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await teams.of_request(conn, request.request_id)
             if made is not None:
                 return convert.to_wire(made)
@@ -67,7 +68,7 @@ class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
         """Changes a team."""
         now, problems = self._clock.now(), Problems()
         team_id = request.team.team_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             team = await teams.find(conn, team_id, lock=True)
             if team is None:
                 raise _unknown(team_id)
@@ -82,7 +83,7 @@ class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
     async def DeleteTeam(self, request: team_service_pb2.DeleteTeamRequest, _: Context) -> empty_pb2.Empty:
         """Deletes a team."""
         now, team_id = self._clock.now(), request.team_id
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if not await teams.remove(conn, team_id):
                 raise _unknown(team_id)
             await outbox.append(conn, [events.changed("team", team_id, "deleted", now)])

@@ -10,6 +10,7 @@ from chassis.db import Database
 from chassis.errors import NotFound, Problems
 from chassis.ids import parse_uuid
 from chassis.server import Context
+from identity.audit import audited
 from services.roster.api import references
 from services.roster.convert import events
 from services.roster.convert import time_off as convert
@@ -33,7 +34,7 @@ class TimeOffApi(time_off_service_pb2_grpc.TimeOffServiceServicer):
         """Enters time off, or answers what the same request entered before."""
         now, problems = self._clock.now(), Problems()
         entry = convert.new(request, now, problems)
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await time_off.of_request(conn, request.request_id)
             if made is not None:
                 return convert.to_wire(made)
@@ -79,7 +80,7 @@ class TimeOffApi(time_off_service_pb2_grpc.TimeOffServiceServicer):
     ) -> empty_pb2.Empty:
         """Deletes time off."""
         now, time_off_id = self._clock.now(), parse_uuid(request.time_off_id, "time_off_id")
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             entry = await time_off.find(conn, time_off_id)
             if entry is None:
                 raise _unknown(time_off_id)

@@ -68,7 +68,11 @@ async def test_claims_become_a_subject_and_scopes(issuer: OidcIssuer) -> None:
         oidc_groups={"sre": ["alerts:write", "roster:write"], "boss": ["admin"]},
     )
     issuer.away = False
-    told = {"email": "ada@example.com", "realm_access": {"roles": ["sre", "golf"]}, "scope": "admin"}
+    told: dict[str, Any] = {
+        "email": "ada@example.com",
+        "realm_access": {"roles": ["sre", "golf"]},
+        "scope": "admin",
+    }
     assert await whose(mapped, issuer.token("one", **told)) == (
         "ada@example.com",
         {"alerts:write", "roster:write"},

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from chassis import auth
 from chassis.db import Database
 from cli.stack.schemas import CONTEXTS
 from identity.audit import audited
@@ -117,6 +118,7 @@ async def test_secrets_are_named_and_never_told(installation: Installation) -> N
 
 async def test_a_change_and_its_entry_are_one(database: TestDatabase) -> None:
     """What is rolled back leaves no entry; what nobody asked for is the service's own."""
+    auth.enter(auth.ANONYMOUS)
     db = Database(database.url("roster"), name="roster")
     add = text(
         "insert into responders (responder_id, display_name, time_zone, created_at) values (:id, '', 'UTC', now())"

@@ -16,7 +16,7 @@ from tests.service.identity.world import Installation, Json
 
 OPERATIONAL = {
     "roster": "api_key_changes watches",
-    "escalation": "actions alerts coverage executions groups pages requests rule_changes timers",
+    "escalation": "actions alerts coverage executions groups pages requests reviews rule_changes sources timers",
     "notify": "acknowledgements alerts exhaustions inboxes pages receipts route_logs",
     "sla": "facts",
 }

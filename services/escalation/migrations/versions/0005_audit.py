@@ -12,7 +12,10 @@ STATEMENTS = [
     watch("escalation_policies", "escalation_policy", "policy_id"),
     watch("silence_rules", "silence_rule", "silence_rule_id"),
     watch("aggregation_rules", "aggregation_rule", "aggregation_rule_id"),
-    watch("integrations", "integration", "integration_id", hidden=["routing_key_sha256"]),
+    watch("inhibition_rules", "inhibition_rule", "inhibition_rule_id"),
+    watch(
+        "integrations", "integration", "integration_id", hidden=["routing_key_sha256", "previous_key_sha256"]
+    ),
 ]
 
 

@@ -158,6 +158,7 @@ schedules = Table(
     Column("time_zone", Text, nullable=False),
     Column("layers", Layers, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text),
     Column("revision", BigInteger, nullable=False),
 )
@@ -193,6 +194,7 @@ teams = Table(
     Column("display_name", Text, nullable=False),
     Column("responder_ids", Names, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("manager_ids", Names, nullable=False),
     Column("request_id", Text),
     Column("revision", BigInteger, nullable=False),
 )

@@ -15,7 +15,7 @@ from chassis.db import Database
 from chassis.errors import AlreadyExists, Invalid, NotFound, Problems
 from chassis.server import Context
 from identity.audit import audited
-from services.roster.api import references
+from services.roster.api import ownership, references
 from services.roster.convert import calendars, events, feeds, imports
 from services.roster.convert.calendars import Read
 from services.roster.domain import feed
@@ -92,6 +92,7 @@ class CalendarApi(calendar_service_pb2_grpc.CalendarServiceServicer):
         if not changed and not created:
             return before, {shift.shift_id for shift in before.values()}
         await references.touch_schedule(conn, schedule_id, now, problems)
+        await ownership.check_schedule(conn, schedule_id)
         problems.check()
         await stored.remove(conn, [shift.shift_id for shift in changed.values()])
         _check_moved(changed, await stored.add(conn, changed))

@@ -11,7 +11,7 @@ from chassis.db import Database
 from chassis.errors import AlreadyExists, NotFound, Problems, Refused
 from chassis.server import Context
 from identity.audit import audited
-from services.roster.api import references
+from services.roster.api import ownership, references
 from services.roster.convert import events, previews, proposals
 from services.roster.convert import schedules as convert
 from services.roster.domain.coverage import Plan
@@ -42,6 +42,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
             if made is not None:
                 return convert.to_wire(made)
             await references.check_layers(conn, schedule, problems)
+            await ownership.check_new_owner(conn, schedule.team_id, problems)
             problems.check()
             if not await schedules.add(conn, schedule, request.request_id):
                 made = await schedules.of_request(conn, request.request_id)
@@ -90,8 +91,11 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
             schedule = await schedules.find(conn, schedule_id, lock=True)
             if schedule is None:
                 raise _unknown(schedule_id)
+            await ownership.check_owner(conn, schedule.team_id)
             convert.check_etag(schedule, request)
             edited = convert.changed(schedule, request, problems)
+            if edited.team_id != schedule.team_id:
+                await ownership.check_new_owner(conn, edited.team_id, problems)
             await references.check_layers(conn, edited, problems)
             problems.check()
             schedule = succeed(schedule, edited, now, await time_off.away(conn, now))
@@ -109,6 +113,7 @@ class ScheduleApi(schedule_service_pb2_grpc.ScheduleServiceServicer):
         if schedule_id == DEFAULT:
             raise Refused(f"the schedule {DEFAULT!r} always exists", reason="DEFAULT_SCHEDULE")
         async with audited(self._db) as conn:
+            await ownership.check_schedule(conn, schedule_id)
             if not await schedules.remove(conn, schedule_id):
                 raise _unknown(schedule_id)
             deleted = events.changed("schedule", schedule_id, "deleted", now, schedule_id=schedule_id)

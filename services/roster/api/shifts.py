@@ -13,7 +13,7 @@ from chassis.errors import AlreadyExists, NotFound, Problems
 from chassis.ids import parse_uuid
 from chassis.server import Context
 from identity.audit import audited
-from services.roster.api import references
+from services.roster.api import ownership, references
 from services.roster.convert import events
 from services.roster.convert import shifts as convert
 from services.roster.domain.interval import Interval
@@ -42,6 +42,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
                 return convert.shift_to_wire(made)
             await references.check_people(conn, {"responder_id": shift.responder_id}, problems)
             await references.touch_schedule(conn, shift.schedule_id, now, problems)
+            await ownership.check_schedule(conn, shift.schedule_id)
             problems.check()
             if not await shifts.add(conn, shift, request.request_id):
                 made = await shifts.of_request(conn, request.request_id)
@@ -98,6 +99,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
             if shift is None or not await shifts.remove(conn, shift_id):
                 raise _unknown("shift", shift_id)
             await schedules.touch(conn, shift.schedule_id, now)
+            await ownership.check_schedule(conn, shift.schedule_id)
             deleted = events.changed("shift", str(shift_id), "deleted", now, schedule_id=shift.schedule_id)
             await outbox.append(conn, [deleted])
         await self._memory.changed()
@@ -119,6 +121,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
                 return convert.override_to_wire(made)
             await references.check_people(conn, people, problems)
             await references.touch_schedule(conn, override.schedule_id, now, problems)
+            await ownership.check_schedule(conn, override.schedule_id)
             problems.check()
             if not await overrides.add(conn, override, request.request_id):
                 made = await overrides.of_request(conn, request.request_id)
@@ -155,6 +158,7 @@ class ShiftApi(shift_service_pb2_grpc.ShiftServiceServicer):
             if override is None or not await overrides.remove(conn, override_id):
                 raise _unknown("override", override_id)
             await schedules.touch(conn, override.schedule_id, now)
+            await ownership.check_schedule(conn, override.schedule_id)
             deleted = events.changed(
                 "override", str(override_id), "deleted", now, schedule_id=override.schedule_id
             )

@@ -5,15 +5,18 @@ from google.protobuf import empty_pb2
 from chassis import outbox, paging
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.errors import AlreadyExists, NotFound, Problems
+from chassis.errors import AlreadyExists, Conflict, NotFound, Problems
 from chassis.server import Context
 from identity.audit import audited
-from services.roster.api import references
+from services.roster.api import ownership, references
 from services.roster.convert import events
 from services.roster.convert import teams as convert
 from services.roster.memory import Memory
-from services.roster.storage import teams
+from services.roster.storage import schedules, teams
 from tocsin.roster.v1 import team_pb2, team_service_pb2, team_service_pb2_grpc
+
+SHOWN = 10
+"""How many of a team's schedules its refusal names."""
 
 
 class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
@@ -72,6 +75,7 @@ class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
             team = await teams.find(conn, team_id, lock=True)
             if team is None:
                 raise _unknown(team_id)
+            ownership.check_manager(team)
             team = convert.changed(team, request, problems)
             await references.check_members(conn, team, problems)
             problems.check()
@@ -84,8 +88,16 @@ class TeamApi(team_service_pb2_grpc.TeamServiceServicer):
         """Deletes a team."""
         now, team_id = self._clock.now(), request.team_id
         async with audited(self._db) as conn:
-            if not await teams.remove(conn, team_id):
+            team = await teams.find(conn, team_id, lock=True)
+            if team is None:
                 raise _unknown(team_id)
+            ownership.check_manager(team)
+            if owned := await schedules.owned(conn, team_id):
+                raise Conflict(
+                    f"the team {team_id!r} owns the schedules {', '.join(owned[:SHOWN])}",
+                    reason="TEAM_IN_USE",
+                )
+            await teams.remove(conn, team_id)
             await outbox.append(conn, [events.changed("team", team_id, "deleted", now)])
         await self._memory.changed()
         return empty_pb2.Empty()

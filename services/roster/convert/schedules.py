@@ -29,7 +29,9 @@ def changed(
 ) -> Schedule:
     """A schedule with the changes that a request asks for; notes what is wrong with them."""
     draft = request.schedule
-    names = wire.changed(request.update_mask, draft, ("display_name", "time_zone", "layers"), problems)
+    names = wire.changed(
+        request.update_mask, draft, ("display_name", "time_zone", "layers", "team_id"), problems
+    )
     wanted = _checked(draft, schedule.schedule_id, schedule.created_at, problems)
     return replace(schedule, **{name: getattr(wanted, name) for name in names})
 
@@ -42,6 +44,7 @@ def to_wire(schedule: Schedule) -> schedule_pb2.Schedule:
         time_zone=schedule.time_zone,
         layers=[layer_to_wire(layer) for layer in schedule.layers],
         created_at=wire.timestamp(schedule.created_at),
+        team_id=schedule.team_id,
     )
     message.etag = sha256(message.SerializeToString(deterministic=True)).hexdigest()[:32]
     return message
@@ -65,4 +68,5 @@ def _checked(
         time_zone=draft.time_zone or UTC_ZONE,
         layers=read_layers(draft.layers, problems),
         created_at=created_at,
+        team_id=draft.team_id,
     )

@@ -19,15 +19,21 @@ def new(request: team_service_pb2.CreateTeamRequest, now: datetime, problems: Pr
     draft = request.team
     if draft.team_id:
         validation.name(problems, "team_id", draft.team_id)
-    return _checked(draft, draft.team_id or generated_name("team"), now, problems)
+    made = _checked(draft, draft.team_id or generated_name("team"), now, problems)
+    _check_managers(made, problems)
+    return made
 
 
 def changed(team: Team, request: team_service_pb2.UpdateTeamRequest, problems: Problems) -> Team:
     """A team with the changes that a request asks for; notes what is wrong with them."""
     draft = request.team
-    names = wire.changed(request.update_mask, draft, ("display_name", "responder_ids"), problems)
+    names = wire.changed(
+        request.update_mask, draft, ("display_name", "responder_ids", "manager_ids"), problems
+    )
     wanted = _checked(draft, team.team_id, team.created_at, problems)
-    return replace(team, **{name: getattr(wanted, name) for name in names})
+    made = replace(team, **{name: getattr(wanted, name) for name in names})
+    _check_managers(made, problems)
+    return made
 
 
 def to_wire(team: Team) -> team_pb2.Team:
@@ -37,6 +43,7 @@ def to_wire(team: Team) -> team_pb2.Team:
         display_name=team.display_name,
         responder_ids=team.responder_ids,
         created_at=wire.timestamp(team.created_at),
+        manager_ids=team.manager_ids,
     )
 
 
@@ -51,4 +58,16 @@ def _checked(draft: team_pb2.Team, team_id: str, created_at: datetime, problems:
             problems.add(
                 f"responder_ids[{place}]", f"{responder_id[:64]!r} is named before; want each person once"
             )
-    return Team(team_id, draft.display_name or team_id, tuple(people), created_at)
+    return Team(
+        team_id,
+        draft.display_name or team_id,
+        tuple(people),
+        created_at,
+        tuple(dict.fromkeys(draft.manager_ids)),
+    )
+
+
+def _check_managers(team: Team, problems: Problems) -> None:
+    for place, responder_id in enumerate(team.manager_ids):
+        if responder_id not in team.responder_ids:
+            problems.add(f"manager_ids[{place}]", f"{responder_id[:64]!r} is not in the team")

@@ -69,13 +69,17 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Who is on call when; later layers win. The fields are the columns."""
+    """Who is on call when; later layers win. The fields are the columns.
+
+    `team_id` is the team whose members may edit it; empty: anybody may.
+    """
 
     schedule_id: str
     display_name: str
     time_zone: str
     layers: tuple[Layer, ...]
     created_at: datetime
+    team_id: str = ""
 
     @property
     def zone(self) -> ZoneInfo:

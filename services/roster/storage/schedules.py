@@ -65,6 +65,18 @@ async def naming(conn: AsyncConnection, responder_id: str) -> Sequence[Schedule]
     return [Schedule(**row._asdict()) for row in await conn.execute(query)]
 
 
+async def owner(conn: AsyncConnection, schedule_id: str) -> str:
+    """The team that a schedule belongs to; empty when it belongs to none, or is none."""
+    query = select(schedules.c.team_id).where(schedules.c.schedule_id == schedule_id)
+    return (await conn.execute(query)).scalar_one_or_none() or ""
+
+
+async def owned(conn: AsyncConnection, team_id: str) -> Sequence[str]:
+    """The ids of the schedules that belong to a team."""
+    query = select(schedules.c.schedule_id).where(schedules.c.team_id == team_id)
+    return (await conn.execute(query.order_by(schedules.c.schedule_id))).scalars().all()
+
+
 async def hold(conn: AsyncConnection, schedule_id: str) -> bool:
     """Keeps a schedule from being deleted until the end of the transaction; False when there is none."""
     query = select(schedules.c.schedule_id).where(schedules.c.schedule_id == schedule_id)

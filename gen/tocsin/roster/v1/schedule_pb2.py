@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/roster/v1/schedule.proto\x12\x10tocsin.roster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\x08Schedule\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\'\n\x06layers\x18\x04 \x03(\x0b\x32\x17.tocsin.roster.v1.Layer\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\x88\x02\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rresponder_ids\x18\x02 \x03(\t\x12,\n\x08rotation\x18\x03 \x01(\x0b\x32\x1a.tocsin.roster.v1.Rotation\x12\x33\n\x0crestrictions\x18\x04 \x03(\x0b\x32\x1d.tocsin.roster.v1.Restriction\x12\x35\n\x08time_off\x18\x05 \x01(\x0e\x32#.tocsin.roster.v1.Layer.TimeOffRule\"@\n\x0bTimeOffRule\x12\x1d\n\x19TIME_OFF_RULE_UNSPECIFIED\x10\x00\x12\x08\n\x04SKIP\x10\x01\x12\x08\n\x04\x46LAG\x10\x02\"\xd0\x01\n\x08Rotation\x12-\n\x04unit\x18\x01 \x01(\x0e\x32\x1f.tocsin.roster.v1.Rotation.Unit\x12\x13\n\x06length\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05start\x18\x03 \x01(\t\x12\x18\n\x10\x61\x63tive_days_only\x18\x04 \x01(\x08\"L\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\n\n\x06HOURLY\x10\x01\x12\t\n\x05\x44\x41ILY\x10\x02\x12\n\n\x06WEEKLY\x10\x03\x12\x0b\n\x07MONTHLY\x10\x04\x42\t\n\x07_length\"\xcf\x01\n\x0bRestriction\x12\x37\n\x08weekdays\x18\x01 \x03(\x0e\x32%.tocsin.roster.v1.Restriction.Weekday\x12\x12\n\nstart_time\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x03 \x01(\t\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"T\n\x0bShiftSource\"E\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x45XPLICIT\x10\x01\x12\t\n\x05LAYER\x10\x02\x12\x0c\n\x08OVERRIDE\x10\x03\"\xf8\x01\n\x07Segment\x12\x14\n\x0cresponder_id\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06source\x18\x04 \x01(\x0e\x32#.tocsin.roster.v1.ShiftSource.Value\x12\r\n\x05layer\x18\x05 \x01(\t\x12\x10\n\x08on_leave\x18\x06 \x01(\x08\x12\x10\n\x08shift_id\x18\x07 \x01(\t\x12\x13\n\x0boverride_id\x18\x08 \x01(\t\"a\n\x03Gap\x12-\n\tstarts_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/roster/v1/schedule.proto\x12\x10tocsin.roster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x01\n\x08Schedule\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\'\n\x06layers\x18\x04 \x03(\x0b\x32\x17.tocsin.roster.v1.Layer\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0f\n\x07team_id\x18\x07 \x01(\t\"\x88\x02\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rresponder_ids\x18\x02 \x03(\t\x12,\n\x08rotation\x18\x03 \x01(\x0b\x32\x1a.tocsin.roster.v1.Rotation\x12\x33\n\x0crestrictions\x18\x04 \x03(\x0b\x32\x1d.tocsin.roster.v1.Restriction\x12\x35\n\x08time_off\x18\x05 \x01(\x0e\x32#.tocsin.roster.v1.Layer.TimeOffRule\"@\n\x0bTimeOffRule\x12\x1d\n\x19TIME_OFF_RULE_UNSPECIFIED\x10\x00\x12\x08\n\x04SKIP\x10\x01\x12\x08\n\x04\x46LAG\x10\x02\"\xd0\x01\n\x08Rotation\x12-\n\x04unit\x18\x01 \x01(\x0e\x32\x1f.tocsin.roster.v1.Rotation.Unit\x12\x13\n\x06length\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05start\x18\x03 \x01(\t\x12\x18\n\x10\x61\x63tive_days_only\x18\x04 \x01(\x08\"L\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\n\n\x06HOURLY\x10\x01\x12\t\n\x05\x44\x41ILY\x10\x02\x12\n\n\x06WEEKLY\x10\x03\x12\x0b\n\x07MONTHLY\x10\x04\x42\t\n\x07_length\"\xcf\x01\n\x0bRestriction\x12\x37\n\x08weekdays\x18\x01 \x03(\x0e\x32%.tocsin.roster.v1.Restriction.Weekday\x12\x12\n\nstart_time\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x03 \x01(\t\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"T\n\x0bShiftSource\"E\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x45XPLICIT\x10\x01\x12\t\n\x05LAYER\x10\x02\x12\x0c\n\x08OVERRIDE\x10\x03\"\xf8\x01\n\x07Segment\x12\x14\n\x0cresponder_id\x18\x01 \x01(\t\x12-\n\tstarts_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06source\x18\x04 \x01(\x0e\x32#.tocsin.roster.v1.ShiftSource.Value\x12\r\n\x05layer\x18\x05 \x01(\t\x12\x10\n\x08on_leave\x18\x06 \x01(\x08\x12\x10\n\x08shift_id\x18\x07 \x01(\t\x12\x13\n\x0boverride_id\x18\x08 \x01(\t\"a\n\x03Gap\x12-\n\tstarts_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.roster.v1.schedule_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SCHEDULE']._serialized_start=87
-  _globals['_SCHEDULE']._serialized_end=262
-  _globals['_LAYER']._serialized_start=265
-  _globals['_LAYER']._serialized_end=529
-  _globals['_LAYER_TIMEOFFRULE']._serialized_start=465
-  _globals['_LAYER_TIMEOFFRULE']._serialized_end=529
-  _globals['_ROTATION']._serialized_start=532
-  _globals['_ROTATION']._serialized_end=740
-  _globals['_ROTATION_UNIT']._serialized_start=653
-  _globals['_ROTATION_UNIT']._serialized_end=729
-  _globals['_RESTRICTION']._serialized_start=743
-  _globals['_RESTRICTION']._serialized_end=950
-  _globals['_RESTRICTION_WEEKDAY']._serialized_start=853
-  _globals['_RESTRICTION_WEEKDAY']._serialized_end=950
-  _globals['_SHIFTSOURCE']._serialized_start=952
-  _globals['_SHIFTSOURCE']._serialized_end=1036
-  _globals['_SHIFTSOURCE_VALUE']._serialized_start=967
-  _globals['_SHIFTSOURCE_VALUE']._serialized_end=1036
-  _globals['_SEGMENT']._serialized_start=1039
-  _globals['_SEGMENT']._serialized_end=1287
-  _globals['_GAP']._serialized_start=1289
-  _globals['_GAP']._serialized_end=1386
+  _globals['_SCHEDULE']._serialized_end=279
+  _globals['_LAYER']._serialized_start=282
+  _globals['_LAYER']._serialized_end=546
+  _globals['_LAYER_TIMEOFFRULE']._serialized_start=482
+  _globals['_LAYER_TIMEOFFRULE']._serialized_end=546
+  _globals['_ROTATION']._serialized_start=549
+  _globals['_ROTATION']._serialized_end=757
+  _globals['_ROTATION_UNIT']._serialized_start=670
+  _globals['_ROTATION_UNIT']._serialized_end=746
+  _globals['_RESTRICTION']._serialized_start=760
+  _globals['_RESTRICTION']._serialized_end=967
+  _globals['_RESTRICTION_WEEKDAY']._serialized_start=870
+  _globals['_RESTRICTION_WEEKDAY']._serialized_end=967
+  _globals['_SHIFTSOURCE']._serialized_start=969
+  _globals['_SHIFTSOURCE']._serialized_end=1053
+  _globals['_SHIFTSOURCE_VALUE']._serialized_start=984
+  _globals['_SHIFTSOURCE_VALUE']._serialized_end=1053
+  _globals['_SEGMENT']._serialized_start=1056
+  _globals['_SEGMENT']._serialized_end=1304
+  _globals['_GAP']._serialized_start=1306
+  _globals['_GAP']._serialized_end=1403
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class Schedule(_message.Message):
     LAYERS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     schedule_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation.
     The schedule `default` always exists.
@@ -44,6 +45,10 @@ class Schedule(_message.Message):
     """Names the state that the schedule is in; another one after every change. A change that gives it is refused with
     ABORTED and the reason `ETAG_MISMATCH` when the schedule is in another state by now (AIP-154); over HTTP it is the
     `ETag`, and `If-Match` gives it. Ignored at creation.
+    """
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may edit the schedule, its shifts and its overrides: the token's subject
+    must be in the team. Empty: everybody with the scope `roster:write` may.
     """
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Layer]:
@@ -62,10 +67,11 @@ class Schedule(_message.Message):
         layers: _abc.Iterable[Global___Layer] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "etag", b"etag", "layers", b"layers", "schedule_id", b"schedule_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "etag", b"etag", "layers", b"layers", "schedule_id", b"schedule_id", "team_id", b"team_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

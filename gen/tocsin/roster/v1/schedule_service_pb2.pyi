@@ -141,8 +141,8 @@ class UpdateScheduleRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `display_name`, `time_zone`, `layers` (replaced as a whole). Empty means every field
-        that is set.
+        """The fields to change: `display_name`, `time_zone`, `layers` (replaced as a whole), `team_id`. Empty means every
+        field that is set.
         """
 
     def __init__(

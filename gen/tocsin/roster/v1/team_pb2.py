@@ -25,13 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btocsin/roster/v1/team.proto\x12\x10tocsin.roster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rresponder_ids\x18\x03 \x03(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btocsin/roster/v1/team.proto\x12\x10tocsin.roster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rresponder_ids\x18\x03 \x03(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmanager_ids\x18\x05 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.roster.v1.team_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEAM']._serialized_start=82
-  _globals['_TEAM']._serialized_end=198
+  _globals['_TEAM']._serialized_start=83
+  _globals['_TEAM']._serialized_end=220
 # @@protoc_insertion_point(module_scope)

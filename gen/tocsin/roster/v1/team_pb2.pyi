@@ -21,7 +21,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Team(_message.Message):
-    """Responders who are paged together by the target `team://<team_id>`, on call or not."""
+    """Responders who are paged together by the target `team://<team_id>`, on call or not, and who alone may edit what names
+    the team as its owner.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,6 +31,7 @@ class Team(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     RESPONDER_IDS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    MANAGER_IDS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     display_name: _builtins.str
@@ -41,6 +44,10 @@ class Team(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the team was created. Output only."""
 
+    @_builtins.property
+    def manager_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The members who may edit the team itself. While there are none everybody with the scope `roster:write` may."""
+
     def __init__(
         self,
         *,
@@ -48,10 +55,11 @@ class Team(_message.Message):
         display_name: _builtins.str = ...,
         responder_ids: _abc.Iterable[_builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        manager_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "responder_ids", b"responder_ids", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "manager_ids", b"manager_ids", "responder_ids", b"responder_ids", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -142,7 +142,9 @@ class UpdateTeamRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `display_name`, `responder_ids` (replaced as a whole). Empty means every field that is set."""
+        """The fields to change: `display_name`, `responder_ids` and `manager_ids` (each
+        replaced as a whole). Empty means every field that is set.
+        """
 
     def __init__(
         self,

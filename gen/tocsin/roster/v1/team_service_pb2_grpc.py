@@ -90,14 +90,16 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTeam(self, request, context):
-        """Changes the fields that the mask names. NOT_FOUND when there is none.
+        """Changes the fields that the mask names. NOT_FOUND when there is none; PERMISSION_DENIED when the team has managers and
+        the caller is none of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTeam(self, request, context):
-        """Deletes a team; its people stay. NOT_FOUND when there is none.
+        """Deletes a team; its people stay. NOT_FOUND when there is none; PERMISSION_DENIED as for UpdateTeam; ABORTED while
+        schedules belong to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,9 +25,13 @@ class TeamServiceStub:
     ListTeams: _aio.UnaryUnaryMultiCallable[_team_service_pb2.ListTeamsRequest, _team_service_pb2.ListTeamsResponse]
     """Lists teams in the order of their ids."""
     UpdateTeam: _aio.UnaryUnaryMultiCallable[_team_service_pb2.UpdateTeamRequest, _team_pb2.Team]
-    """Changes the fields that the mask names. NOT_FOUND when there is none."""
+    """Changes the fields that the mask names. NOT_FOUND when there is none; PERMISSION_DENIED when the team has managers and
+    the caller is none of them.
+    """
     DeleteTeam: _aio.UnaryUnaryMultiCallable[_team_service_pb2.DeleteTeamRequest, _empty_pb2.Empty]
-    """Deletes a team; its people stay. NOT_FOUND when there is none."""
+    """Deletes a team; its people stay. NOT_FOUND when there is none; PERMISSION_DENIED as for UpdateTeam; ABORTED while
+    schedules belong to it.
+    """
 
 class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
     """Teams of responders."""
@@ -62,7 +66,9 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_service_pb2.UpdateTeamRequest,
         context: _aio.ServicerContext[_team_service_pb2.UpdateTeamRequest, _abc.Awaitable[_team_pb2.Team]],
     ) -> _abc.Awaitable[_team_pb2.Team]:
-        """Changes the fields that the mask names. NOT_FOUND when there is none."""
+        """Changes the fields that the mask names. NOT_FOUND when there is none; PERMISSION_DENIED when the team has managers and
+        the caller is none of them.
+        """
 
     @_abc_1.abstractmethod
     def DeleteTeam(
@@ -70,6 +76,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_service_pb2.DeleteTeamRequest,
         context: _aio.ServicerContext[_team_service_pb2.DeleteTeamRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
-        """Deletes a team; its people stay. NOT_FOUND when there is none."""
+        """Deletes a team; its people stay. NOT_FOUND when there is none; PERMISSION_DENIED as for UpdateTeam; ABORTED while
+        schedules belong to it.
+        """
 
 def add_TeamServiceServicer_to_server(servicer: TeamServiceServicer, server: _aio.Server) -> None: ...

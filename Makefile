@@ -41,7 +41,7 @@ check: $(READY) ## formatting, lint, types, import contracts, protos, generated 
 	$(BIN)/python protos/generate.py --lint
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m tests.migrations.lint
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.tls.yml
 
 gen: $(READY) ## regenerates gen/ from the protos
 	$(BIN)/python protos/generate.py

@@ -1,7 +1,7 @@
 """Channels to the other services: a deadline on every call, the caller's trace, retries, and typed errors back."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import grpc
 from chassis import telemetry
 from chassis.errors import from_rpc
 from chassis.server import MAX_MESSAGE, remaining
+from chassis.tls import Tls
 
 RETRY = {
     "maxAttempts": 4,
@@ -26,6 +27,7 @@ def channel(
     token: str = "",
     deadline: timedelta = timedelta(seconds=5),
     idempotent: Iterable[str] = (),
+    tls: Tls | None = None,
 ) -> grpc.aio.Channel:
     """A channel whose calls end within `deadline`, and never after the call on whose behalf they are made.
 
@@ -34,9 +36,9 @@ def channel(
     """
     names = [{"service": path.split("/")[1], "method": path.split("/")[2]} for path in idempotent]
     config = {"methodConfig": [{"name": names, "retryPolicy": RETRY}]} if names else {}
-    return grpc.aio.insecure_channel(
+    return opened(
         address,
-        options=[
+        [
             ("grpc.service_config", json.dumps(config)),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -47,7 +49,22 @@ def channel(
             ("grpc.keepalive_timeout_ms", 5_000),
             ("grpc.use_local_subchannel_pool", 1),
         ],
-        interceptors=[_Outgoing(token, deadline)],
+        tls,
+        [_Outgoing(token, deadline)],
+    )
+
+
+def opened(
+    address: str,
+    options: Sequence[tuple[str, Any]],
+    tls: Tls | None,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+) -> grpc.aio.Channel:
+    """A channel by mutual TLS, or in plain text without."""
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options, interceptors=interceptors)
+    return tls.channel(
+        lambda credentials: grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
     )
 
 

@@ -18,11 +18,19 @@ class Settings(BaseSettings):
 
 
 class ServiceSettings(Settings):
-    """What every service is told; addresses are `host:port`, port 0 takes a free one."""
+    """What every service is told; addresses are `host:port`, port 0 takes a free one.
+
+    `tls_cert`, `tls_key` and `tls_ca` are PEM files, given all or none, that make gRPC mutual TLS; `tls_peers` are the
+    names, comma separated, of whose certificates may call; empty: all that the CA has signed.
+    """
 
     listen: str = "127.0.0.1:0"
     metrics_listen: str = ""
     token_key: str
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    tls_peers: str = ""
     log_format: str = "json"
     log_level: str = "INFO"
 

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from chassis import auth, paging, telemetry
 from chassis.errors import DomainError, Invalid, TimedOut, Unimplemented, to_status
+from chassis.tls import Tls
 
 log = structlog.get_logger()
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -44,14 +45,19 @@ class Server:
     any.
     """
 
-    def __init__(self, *, listen: str, verifier: auth.Verifier, scopes: Mapping[str, str]) -> None:
-        self._gate = _Gate(verifier, scopes)
+    def __init__(
+        self, *, listen: str, verifier: auth.Verifier, scopes: Mapping[str, str], tls: Tls | None = None
+    ) -> None:
+        self._gate = _Gate(verifier, scopes, tls)
         self.grpc = grpc.aio.server(interceptors=[self._gate], options=OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = sorted({path.split("/")[1] for path in scopes})
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         self._reflect()
-        self.port = self.grpc.add_insecure_port(listen)
+        if tls is None:
+            self.port = self.grpc.add_insecure_port(listen)
+        else:
+            self.port = self.grpc.add_secure_port(listen, tls.server_credentials())
         self.address = f"{listen.rpartition(':')[0]}:{self.port}"
 
     def _reflect(self) -> None:
@@ -88,8 +94,9 @@ class Server:
 class _Gate(grpc.aio.ServerInterceptor):
     """The one interceptor: wraps each method's handler once and keeps the wrapped one."""
 
-    def __init__(self, verifier: auth.Verifier, scopes: Mapping[str, str]) -> None:
+    def __init__(self, verifier: auth.Verifier, scopes: Mapping[str, str], tls: Tls | None) -> None:
         self._verifier = verifier
+        self._tls = tls
         self._scopes = scopes
         self._wrapped: dict[str, Handler] = {}
         self.draining = asyncio.Event()
@@ -126,7 +133,7 @@ class _Gate(grpc.aio.ServerInterceptor):
             started = time.perf_counter()
             took = succeeded
             try:
-                authorization = _arrive(context)
+                authorization = self._arrive(context)
                 principal = self._verifier.known(authorization) or await self._verifier.check(
                     authorization or ""
                 )
@@ -149,7 +156,7 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             try:
-                principal = await self._verifier.admit(_arrive(context), scope)
+                principal = await self._verifier.admit(self._arrive(context), scope)
                 auth.enter(principal, method)
                 async for answer in behaviour(_decoded(decode, request), context):
                     yield answer
@@ -158,19 +165,23 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         return call
 
+    def _arrive(self, context: Context) -> str | None:
+        """Takes over the caller's trace and deadline; answers the `authorization` header.
 
-def _arrive(context: Context) -> str | None:
-    """Takes over the caller's trace and deadline; answers the `authorization` header."""
-    authorization = parent = None
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            authorization = str(value)
-        elif key == "traceparent":
-            parent = str(value)
-    telemetry.enter_trace(parent)
-    left = context.time_remaining()
-    _deadline.set(None if left is None else time.monotonic() + left)
-    return authorization
+        Raises Denied when the peer is not one of those that may call.
+        """
+        if self._tls is not None:
+            self._tls.check_peer(context)
+        authorization = parent = None
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization":
+                authorization = str(value)
+            elif key == "traceparent":
+                parent = str(value)
+        telemetry.enter_trace(parent)
+        left = context.time_remaining()
+        _deadline.set(None if left is None else time.monotonic() + left)
+        return authorization
 
 
 def _decoded(decode: Any, request: bytes) -> Any:

@@ -1,7 +1,9 @@
 """`tocsin health`: whether one service answers, for health checks of containers and for scripts."""
 
 import http.client
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +22,18 @@ def health(
         raise typer.Exit(1)
 
 
+def _channel(address: str) -> Any:
+    """A channel by the certificate that the service itself is told of; in plain text without one."""
+    import grpc
+
+    paths = [os.environ.get(f"TOCSIN_TLS_{name}", "") for name in ("CA", "KEY", "CERT")]
+    if not all(paths):
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(*(Path(path).read_bytes() for path in paths))
+    )
+
+
 def _http(address: str) -> str:
     connection = http.client.HTTPConnection(address, timeout=PATIENCE)
     try:
@@ -36,7 +50,7 @@ def _grpc(address: str) -> str:
     import grpc
     from grpc_health.v1 import health_pb2
 
-    with grpc.insecure_channel(address) as channel:
+    with _channel(address) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

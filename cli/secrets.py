@@ -15,10 +15,12 @@ def secrets(
         "secrets"
     ),
 ) -> None:
-    """Make the passwords, keys and addresses of a Docker Compose stack, one file each."""
+    """Make the passwords, keys, certificates and addresses of a Docker Compose stack, one file each."""
+    from cli.stack.certificates import issued
     from cli.stack.credentials import Credentials
+    from cli.stack.layout import GATEWAY
     from cli.stack.nats import permissions
-    from cli.stack.schemas import role
+    from cli.stack.schemas import CONTEXTS, role
 
     if directory.exists() and any(directory.iterdir()):
         typer.echo(f"{directory} has files already: nothing done")
@@ -49,6 +51,7 @@ def secrets(
         files[f"tocsin_{context}_password"] = password
         files[f"{context}_database_url"] = f"postgresql://{role(context)}:{password}@{DATABASE}"
         files[f"{context}_nats_url"] = f"nats://{context}:{made.nats[context]}@{BROKER}"
+    files |= issued([*CONTEXTS, GATEWAY])
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in files.items():
         # The directory keeps others out; the containers' user reads the files through their mounts.

@@ -13,6 +13,7 @@ from chassis.auth import Principal, mint
 from chassis.client import channel
 from chassis.errors import Unavailable
 from chassis.loop import DueLoop
+from chassis.tls import Tls
 from chassis.wire import instant
 from identity.config import IdentitySettings
 from identity.keys import Held, Keys
@@ -30,10 +31,10 @@ _log = structlog.get_logger()
 class Follower:
     """Follows roster's keys for ever; while it is away what it said last stays for a time."""
 
-    def __init__(self, config: IdentitySettings, *, subject: str) -> None:
+    def __init__(self, config: IdentitySettings, *, subject: str, tls: Tls | None = None) -> None:
         """`subject` is the name of the service that follows."""
         token = mint(config.token_key, subject=subject, scopes=[SERVICE])
-        self._channel = channel(config.roster_address, token=token)
+        self._channel = channel(config.roster_address, token=token, tls=tls)
         self._stub = api_key_service_pb2_grpc.ApiKeyServiceStub(self._channel)
         self._authorization = (("authorization", f"Bearer {token}"),)
         self._kept = config.keys_kept_seconds

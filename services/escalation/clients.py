@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from chassis import client, wire
+from chassis.tls import Tls
 from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
 from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
 
@@ -19,8 +20,8 @@ _log = structlog.get_logger()
 class Roster:
     """Asks roster; never for longer than a second."""
 
-    def __init__(self, address: str, *, token: str) -> None:
-        self._channel = client.channel(address, token=token, deadline=ROSTER_DEADLINE)
+    def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
+        self._channel = client.channel(address, token=token, deadline=ROSTER_DEADLINE, tls=tls)
         self._stub = on_call_service_pb2_grpc.OnCallServiceStub(self._channel)
 
     async def resolve(self, targets: Iterable[str], at: datetime) -> Mapping[str, tuple[str, ...]]:
@@ -46,8 +47,8 @@ class Roster:
 class Notify:
     """Tells notify of pages."""
 
-    def __init__(self, address: str, *, token: str) -> None:
-        self._channel = client.channel(address, token=token, deadline=NOTIFY_DEADLINE)
+    def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
+        self._channel = client.channel(address, token=token, deadline=NOTIFY_DEADLINE, tls=tls)
         self._stub = page_service_pb2_grpc.PageServiceStub(self._channel)
 
     async def page(self, pages: Sequence[page_service_pb2.Page]) -> list[UUID]:

@@ -14,6 +14,7 @@ from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
+from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
 from identity.follower import Follower
@@ -64,10 +65,14 @@ DUE = "escalation_due"
 async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Wires the service; the process and the tests call this same function."""
     clock = clock or Clock()
+    tls = Tls.of(config)
     db = Database(config.database_url, name="escalation", size=config.database_pool)
     bus = Bus(config.nats_url, name="escalation")
     token = mint(config.token_key, subject="escalation", scopes=["service", "roster:read"])
-    roster, notify = Roster(config.roster_address, token=token), Notify(config.notify_address, token=token)
+    roster, notify = (
+        Roster(config.roster_address, token=token, tls=tls),
+        Notify(config.notify_address, token=token, tls=tls),
+    )
     wakeups = Wakeups(db)
     rules = Snapshot("escalation_rules", stored.load, db, version=stored.version)
     relay = Relay(db, bus, stream=STREAM, source=SOURCE)
@@ -100,12 +105,13 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     wakeups.on(stored.CHANNEL, reviews.wake)
     wakeups.on(DUE, engine.wake)
 
-    keys = Follower(config, subject="escalation")
+    keys = Follower(config, subject="escalation", tls=tls)
     gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
+        tls=tls,
     )
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
         AlertApi(db=db, rules=rules, triggers=triggers, verbs=verbs, steps=steps, foresight=foresight),

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf import message_factory
 
-from chassis.client import RETRY
+from chassis.client import RETRY, opened
 from chassis.server import MAX_MESSAGE
+from chassis.tls import Tls
 from services.gateway.contract import Rule
 
 PATIENCE = 10.0
@@ -21,10 +22,10 @@ StreamCall: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[Any, Any]"
 class Backends:
     """One channel for each context; what is read over HTTP by GET is tried again while its service is away."""
 
-    def __init__(self, addresses: Mapping[str, str], rules: Iterable[Rule]) -> None:
+    def __init__(self, addresses: Mapping[str, str], rules: Iterable[Rule], tls: Tls | None = None) -> None:
         reads = [rule for rule in rules if rule.verb == "GET" and not rule.method.server_streaming]
         self._channels = {
-            context: _channel(address, [rule for rule in reads if rule.context == context])
+            context: _channel(address, [rule for rule in reads if rule.context == context], tls)
             for context, address in addresses.items()
         }
 
@@ -61,13 +62,13 @@ class Backends:
             await channel.close()
 
 
-def _channel(address: str, reads: Iterable[Rule]) -> grpc.aio.Channel:
+def _channel(address: str, reads: Iterable[Rule], tls: Tls | None) -> grpc.aio.Channel:
     """Without chassis.client's interceptor: deadline, trace and details of errors pass through as they are."""
     methods = {(rule.method.containing_service.full_name, rule.method.name) for rule in reads}
     names = [{"service": service, "method": method} for service, method in sorted(methods)]
-    return grpc.aio.insecure_channel(
+    return opened(
         address,
-        options=[
+        [
             ("grpc.service_config", json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY}]})),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -78,4 +79,5 @@ def _channel(address: str, reads: Iterable[Rule]) -> grpc.aio.Channel:
             ("grpc.keepalive_timeout_ms", 5_000),
             ("grpc.use_local_subchannel_pool", 1),
         ],
+        tls,
     )

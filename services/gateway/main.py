@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from chassis.errors import Unavailable
 from chassis.process import Running
+from chassis.tls import Tls
 from identity.config import IdentitySettings
 from identity.follower import Follower
 from identity.gate import Gate
@@ -45,6 +46,7 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
     It speaks the contract that is installed unless it is given another.
     """
     spoken = spoken or contract.load()
+    tls = Tls.of(config)
     backends = Backends(
         {
             "roster": config.roster_address,
@@ -53,10 +55,11 @@ async def build(config: Config, spoken: Contract | None = None) -> AsyncIterator
             "sla": config.sla_address,
         },
         spoken.rules,
+        tls,
     )
     draining = asyncio.Event()
     router: Router[Endpoint] = Router()
-    keys = Follower(config, subject="gateway")
+    keys = Follower(config, subject="gateway", tls=tls)
     gate = Gate(config, keys=keys)
     add_rules(router, spoken, backends, gate, draining)
     connecting = asyncio.create_task(backends.connect())

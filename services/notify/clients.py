@@ -6,6 +6,7 @@ from uuid import UUID
 import grpc
 
 from chassis.client import channel
+from chassis.tls import Tls
 from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc
 
 DEADLINE = timedelta(seconds=3)
@@ -14,9 +15,9 @@ DEADLINE = timedelta(seconds=3)
 class Escalation:
     """Escalation's verbs; every call is idempotent."""
 
-    def __init__(self, address: str, *, token: str) -> None:
+    def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         """`token` needs the scopes `alerts:write` and `act-as`."""
-        self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE)
+        self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE, tls=tls)
         self._alerts = alert_service_pb2_grpc.AlertServiceStub(self._channel)
 
     async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> None:

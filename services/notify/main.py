@@ -17,6 +17,7 @@ from chassis.outbox import maintain
 from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
+from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
 from identity.config import IdentitySettings
@@ -83,23 +84,25 @@ async def build(
     config: Config, *, clock: Clock | None = None, webhooks: Webhooks | None = None
 ) -> AsyncIterator[Running]:
     """Wires the service; the process and the tests call this same function, tests with a clock or channel of theirs."""
+    tls = Tls.of(config)
     db = Database(config.database_url, name="notify", size=config.database_pool)
     bus = Bus(config.nats_url, name="notify")
     clock = clock or Clock()
     wakeups = Wakeups(db)
     relay = Relay(db, bus, stream=STREAM, source="/tocsin/notify")
-    keys = Follower(config, subject="notify")
+    keys = Follower(config, subject="notify", tls=tls)
     gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
+        tls=tls,
     )
     networks = Networks(config.webhook_allow.split(","))
     links = Links(key=config.receipt_key.encode(), public_url=config.public_url)
     webhooks = webhooks or Webhooks(networks=networks, now=clock.now)
     token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
-    escalation = Escalation(config.escalation_address, token=token)
+    escalation = Escalation(config.escalation_address, token=token, tls=tls)
 
     leases = Leases(db, clock)
     fail_overs = FailOvers(db=db, clock=clock, used=lambda: deliverer.wake(), after=relay.wake)

@@ -15,6 +15,7 @@ from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
 from chassis.snapshot import Snapshot
+from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
 from identity.gate import Gate
@@ -76,6 +77,7 @@ UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
 async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Wires the service; the process and the tests call this same function."""
     clock = clock or Clock()
+    tls = Tls.of(config)
     db = Database(config.database_url, name="roster", size=config.database_pool)
     bus = Bus(config.nats_url, name="roster")
     wakeups = Wakeups(db)
@@ -94,6 +96,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         listen=config.listen,
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
+        tls=tls,
     )
     _register(server, db, memory, clock)
     api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server(

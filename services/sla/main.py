@@ -13,6 +13,7 @@ from chassis.loop import DueLoop
 from chassis.outbox import maintain
 from chassis.process import Running, running
 from chassis.server import Server
+from chassis.tls import Tls
 from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
@@ -33,15 +34,17 @@ SERVICES = (
 @asynccontextmanager
 async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Wires the service; the process and the tests call this same function, tests with a clock of theirs."""
+    tls = Tls.of(config)
     db = Database(config.database_url, name="sla", size=config.database_pool)
     bus = Bus(config.nats_url, name="sla")
     clock = clock or Clock()
-    keys = Follower(config, subject="sla")
+    keys = Follower(config, subject="sla", tls=tls)
     gate = Gate(config, keys=keys)
     server = Server(
         listen=config.listen,
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
+        tls=tls,
     )
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)

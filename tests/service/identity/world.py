@@ -44,11 +44,12 @@ class Answer:
 
 @dataclass
 class Installation:
-    """Services that know each other; `told` is what all of them are told besides."""
+    """Services that know each other; `told` is what all of them are told besides, `told_each` what one is."""
 
     database: TestDatabase
     broker: Nats
     told: Mapping[str, Any] = field(default_factory=dict)
+    told_each: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     lives: dict[str, AsyncExitStack] = field(default_factory=dict)
     _channels: dict[tuple[str, str], grpc.aio.Channel] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Installation:
 
     def _build(self, name: str) -> Any:
         listen = {"listen": self.addresses.get(name, "127.0.0.1:0")}
-        common: Json = {"token_key": KEY, **listen, **self.told}
+        common: Json = {"token_key": KEY, **listen, **self.told, **self.told_each.get(name, {})}
         if name != "roster" and "roster" in self.addresses:
             common["roster_address"] = self.addresses["roster"]
         nowhere = self.addresses.get("roster", "127.0.0.1:1")  # answers, though not what it is asked

@@ -18,8 +18,11 @@ from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
 from services.sla import consumer
-from services.sla.api import SlaApi
+from services.sla.api.figures import FigureApi
+from services.sla.api.targets import TargetApi
 from services.sla.config import Config
+from services.sla.engine import Folder
+from services.sla.storage import changes
 from tocsin.options.v1 import options_pb2
 from tocsin.sla.v1 import audit_service_pb2, audit_service_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
 
@@ -29,6 +32,10 @@ SERVICES = (
     *sla_service_pb2.DESCRIPTOR.services_by_name.values(),
     *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
+
+
+class SlaApi(FigureApi, TargetApi):
+    """Every method of the service."""
 
 
 @asynccontextmanager
@@ -77,6 +84,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             alerts.run,
             notifications.run,
+            DueLoop("fold", Folder(db).work, poll=changes.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],

@@ -16,6 +16,7 @@ facts = Table(
     Column("severity", Text, nullable=False),
     Column("policy_id", Text, nullable=False),
     Column("source", Text, nullable=False),
+    Column("title", Text, nullable=False),
     Column("labels", JSONB, nullable=False),
     Column("closed_at", AT),
     Column("closed_by", Text, nullable=False),
@@ -27,5 +28,8 @@ facts = Table(
     Column("first_paged_at", AT),
     Column("escalations", JSONB, nullable=False),
     Column("told", ARRAY(Text), nullable=False),
+    Column("schedules", ARRAY(Text), nullable=False),
+    Column("responders", ARRAY(Text), nullable=False),
+    Column("reopenings", ARRAY(BigInteger), nullable=False),
     Column("timeout_escalated", Boolean, nullable=False),
 )

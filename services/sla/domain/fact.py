@@ -14,7 +14,9 @@ class Fact:
 
     The fields from `opened_at` to `closed_by` are as they were at `version`, the newest heard of; 0 is none. The rest
     is gathered from every event: `opened` says that the alert was open or taken at any time, `acked_at` and `acked_by`
-    belong to the first acknowledgement, `escalations` maps executions to their reasons, `told` holds responders.
+    belong to the first acknowledgement, `escalations` maps executions to their reasons, `schedules` are those that
+    executions went to, `responders` the people whom an execution or a page was for, `told` those whom a page has
+    reached, `reopenings` the versions at which it was opened again.
     """
 
     alert_id: UUID
@@ -23,6 +25,7 @@ class Fact:
     severity: str = ""
     policy_id: str = ""
     source: str = ""
+    title: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     closed_at: datetime | None = None
     closed_by: str = ""
@@ -34,11 +37,34 @@ class Fact:
     first_paged_at: datetime | None = None
     escalations: Mapping[str, str] = field(default_factory=dict)
     told: frozenset[str] = frozenset()
+    schedules: frozenset[str] = frozenset()
+    responders: frozenset[str] = frozenset()
+    reopenings: frozenset[int] = frozenset()
 
     @property
     def timeout_escalated(self) -> bool:
         """Whether a level was told because nobody had acknowledged in time."""
         return ACK_TIMEOUT in self.escalations.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One person reached for one escalation step, by whichever channel was first."""
+
+    page: str
+    alert_id: UUID
+    responder_id: str
+    sent_at: datetime
+
+
+SCHEDULE = "oncall://"
+ANY_SCHEDULE = "active"
+
+
+def schedules_of(targets: Iterable[str]) -> frozenset[str]:
+    """The schedules that targets name: `oncall://db` and `oncall://db/next`, and not `oncall://active`."""
+    named = {target.removeprefix(SCHEDULE).split("/")[0] for target in targets if target.startswith(SCHEDULE)}
+    return frozenset(named - {ANY_SCHEDULE, ""})
 
 
 def join(one: Fact, other: Fact) -> Fact:
@@ -56,6 +82,9 @@ def join(one: Fact, other: Fact) -> Fact:
         first_paged_at=first_paged_at,
         escalations={**one.escalations, **other.escalations},
         told=one.told | other.told,
+        schedules=one.schedules | other.schedules,
+        responders=one.responders | other.responders,
+        reopenings=one.reopenings | other.reopenings,
     )
 
 
@@ -75,3 +104,13 @@ def _earlier(
     if one[0] is None or other[0] is None:
         return other if one[0] is None else one
     return min((one[0], one[1]), (other[0], other[1]))
+
+
+def earliest(pages: Iterable[Page]) -> list[Page]:
+    """One page per step and person, the first, in the order of the keys that they are stored by."""
+    known: dict[tuple[str, str], Page] = {}
+    for page in pages:
+        before = known.setdefault((page.page, page.responder_id), page)
+        if page.sent_at < before.sent_at:
+            known[page.page, page.responder_id] = page
+    return [known[key] for key in sorted(known)]

@@ -10,9 +10,11 @@ from sqlalchemy import select
 
 from chassis.bus import Received
 from chassis.db import Database
-from services.sla import convert, storage
 from services.sla.consumer import record
+from services.sla.convert import events as convert
 from services.sla.domain.fact import Fact, joined
+from services.sla.storage import facts as storage
+from services.sla.storage import listing
 from services.sla.tables import facts
 from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
@@ -34,12 +36,11 @@ async def db(database: TestDatabase) -> AsyncIterator[Database]:
 async def known(db: Database) -> list[Fact]:
     """The facts as they are stored."""
     async with db.connect() as conn:
-        rows = await conn.execute(select(facts).order_by(facts.c.alert_id))
-        found = [row._asdict() for row in rows]
-    timeouts = [row.pop("timeout_escalated") for row in found]
-    read = [Fact(**{**row, "told": frozenset(row["told"])}) for row in found]
-    assert timeouts == [fact.timeout_escalated for fact in read]
-    assert all(len(row["told"]) == len(set(row["told"])) for row in found)
+        rows = (await conn.execute(select(facts).order_by(facts.c.alert_id))).mappings().all()
+    read = listing.read(rows)
+    assert [row["timeout_escalated"] for row in rows] == [fact.timeout_escalated for fact in read]
+    for name in ("told", "schedules", "responders", "reopenings"):
+        assert all(len(row[name]) == len(set(row[name])) for row in rows)
     return read
 
 

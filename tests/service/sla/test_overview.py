@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import wire
 from chassis.errors import Denied, Invalid, Unauthenticated, Unimplemented
-from services.sla import convert
+from services.sla.convert import events as convert
 from services.sla.domain.fact import Fact, joined
 from tests.fixtures.eventually import eventually
 from tests.service.sla.world import World, unset

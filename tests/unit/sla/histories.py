@@ -1,7 +1,7 @@
 """What happened to an alert, told as the events that the other services publish."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +32,8 @@ class History:
     severity: alert_pb2.Severity.Value.ValueType = Severity.CRITICAL
     policy_id: str = "default"
     source: str = "prometheus"
+    labels: Mapping[str, str] = field(default_factory=lambda: {"team": "db"})
+    title: str = "the disk is full"
     alert_id: UUID = field(default_factory=uuid4)
     events: list[Received] = field(default_factory=list)
 
@@ -41,7 +43,8 @@ class History:
             severity=self.severity,
             policy_id=self.policy_id,
             source=self.source,
-            labels={"team": "db"},
+            labels=self.labels,
+            title=self.title,
             opened_at=wire.timestamp(self.opened_at),
         )
 
@@ -70,9 +73,17 @@ class History:
         self._happened("alert.repeated", alert_events.AlertRepeatedEvent(triggers=1))
         return self
 
-    def escalated(self, reason: alert_pb2.EscalationExecution.Reason.ValueType = Reason.INITIAL) -> "History":
+    def escalated(
+        self,
+        reason: alert_pb2.EscalationExecution.Reason.ValueType = Reason.INITIAL,
+        *,
+        targets: Sequence[str] = ("oncall://active",),
+        recipients: Sequence[str] = (),
+    ) -> "History":
         """A level is told."""
-        execution = alert_pb2.EscalationExecution(execution_id=str(uuid4()), reason=reason)
+        execution = alert_pb2.EscalationExecution(
+            execution_id=str(uuid4()), reason=reason, targets=targets, recipients=recipients
+        )
         self._happened("alert.escalated", alert_events.AlertEscalatedEvent(execution=execution))
         return self
 
@@ -97,11 +108,15 @@ class History:
         self._happened("alert.closed", alert_events.AlertClosedEvent())
         return self
 
-    def sent(self, after: timedelta, to: str = "alice") -> "History":
+    def sent(self, after: timedelta, to: str = "alice", execution_id: str = "") -> "History":
         """A page was taken by the other side, so long after the alert opened."""
         at = wire.timestamp(self.opened_at + after)
         log = route_pb2.RouteLog(
-            route_log_id=str(uuid4()), alert_id=str(self.alert_id), responder_id=to, sent_at=at
+            route_log_id=str(uuid4()),
+            alert_id=str(self.alert_id),
+            execution_id=execution_id,
+            responder_id=to,
+            sent_at=at,
         )
         event = notification_events.NotificationSentEvent(route_log=log, at=at)
         self.events.append(received("notification.sent", event, subject=log.route_log_id))
@@ -126,7 +141,8 @@ def any_history(dice: random.Random) -> History:
         opened_at=NOON + timedelta(seconds=dice.randrange(-86_400, 86_400), microseconds=dice.randrange(10**6)),
         severity=dice.choice([Severity.CRITICAL, Severity.LOW]),
         policy_id=dice.choice(["default", "db"]),
-        source=dice.choice(["prometheus", "grafana"]),
+        source=dice.choice(["prometheus", "grafana", "a source of a very long name " * 20]),
+        labels={"team": dice.choice(["db", "web"])},
     )  # fmt: skip
     dice.choice([history.opened, history.opened, history.suppressed, history.noise_suppressed])()
     for _ in range(dice.randrange(8)):
@@ -143,7 +159,14 @@ def _verbs(history: History, dice: random.Random, after: timedelta) -> list[Verb
     match history.alert.state:
         case State.OPEN:
             return [
-                partial(history.escalated, dice.choice([Reason.INITIAL, Reason.ACK_TIMEOUT, Reason.MANUAL])),
+                partial(
+                    history.escalated,
+                    dice.choice([Reason.INITIAL, Reason.ACK_TIMEOUT, Reason.MANUAL]),
+                    targets=dice.choice(
+                        [["oncall://active"], ["oncall://db", "responder://bob"], ["oncall://web/next"]]
+                    ),
+                    recipients=dice.sample(["alice", "bob", "carol"], dice.randrange(3)),
+                ),
                 partial(history.sent, after, who),
                 partial(history.acknowledged, after, who),
                 partial(history.repeated, dice.choice([Severity.CRITICAL, Severity.HIGH])),

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sla import convert
+from services.sla.convert import events as convert
 from services.sla.domain.fact import Fact, join, joined
 from tests.unit.sla.histories import NOON, History, Reason, Severity, any_history, received
 from tocsin.escalation.v1.events_pb2 import AlertOpenedEvent

@@ -6,7 +6,7 @@ import pytest
 
 from chassis import wire
 from chassis.errors import Problems
-from services.sla import convert
+from services.sla.convert import figures, requests
 from services.sla.domain.figures import Filter, Overview, Statistics, Window
 from services.sla.domain.steps import Step
 from tocsin.escalation.v1.alert_pb2 import Severity
@@ -29,7 +29,7 @@ def test_periods(start: datetime | None, end: datetime | None, window: Window) -
     """The 30 days until now, unless it says otherwise."""
     problems = Problems()
     request = GetOverviewRequest(start=wire.timestamp(start), end=wire.timestamp(end))
-    assert convert.window(request, now=NOW, problems=problems) == window
+    assert requests.window(request, now=NOW, problems=problems) == window
     assert not problems.found
 
 
@@ -47,7 +47,7 @@ def test_periods_that_are_none(start: datetime, end: datetime | None, paths: lis
     """Empty, backwards or beyond what can be stored."""
     problems = Problems()
     request = GetOverviewRequest(start=wire.timestamp(start), end=wire.timestamp(end))
-    convert.window(request, now=NOW, problems=problems)
+    requests.window(request, now=NOW, problems=problems)
     assert [found.path for found in problems.found] == paths
 
 
@@ -57,11 +57,11 @@ def test_filters() -> None:
     request = GetOverviewRequest(
         severity=[Severity.CRITICAL, Severity.LOW], policy_id="default", source="prometheus"
     )
-    wanted = convert.filter_of(request, problems=problems)
+    wanted = requests.filter_of(request, problems=problems)
     assert wanted == Filter(frozenset({"CRITICAL", "LOW"}), "default", "prometheus")
     request.severity.append(Severity.VALUE_UNSPECIFIED)
-    assert convert.filter_of(request, problems=problems).severities == frozenset()
-    assert convert.filter_of(GetOverviewRequest(), problems=problems) == Filter()
+    assert requests.filter_of(request, problems=problems).severities == frozenset()
+    assert requests.filter_of(GetOverviewRequest(), problems=problems) == Filter()
     assert not problems.found
 
 
@@ -69,24 +69,24 @@ def test_every_wrong_filter_is_named() -> None:
     """By its place."""
     problems = Problems()
     request = GetOverviewRequest(severity=[Severity.LOW, 9], policy_id="x" * 64, source="x" * 1025)  # type: ignore[list-item]
-    convert.filter_of(request, problems=problems)
+    requests.filter_of(request, problems=problems)
     assert [found.path for found in problems.found] == ["severity[1]", "policy_id", "source"]
 
 
 def test_steps_are_days_of_utc() -> None:
     """Unless it says otherwise."""
     problems = Problems()
-    assert convert.steps(GetTimeSeriesRequest(), problems=problems) == (Step.DAY, "UTC")
+    assert requests.steps(GetTimeSeriesRequest(), problems=problems) == (Step.DAY, "UTC")
     request = GetTimeSeriesRequest(step=GetTimeSeriesRequest.Step.WEEK, time_zone="Europe/Berlin")
-    assert convert.steps(request, problems=problems) == (Step.WEEK, "Europe/Berlin")
+    assert requests.steps(request, problems=problems) == (Step.WEEK, "Europe/Berlin")
     assert not problems.found
-    convert.steps(GetTimeSeriesRequest(step=9, time_zone="Mars"), problems=problems)  # type: ignore[arg-type]
+    requests.steps(GetTimeSeriesRequest(step=9, time_zone="Mars"), problems=problems)  # type: ignore[arg-type]
     assert [found.path for found in problems.found] == ["step", "time_zone"]
 
 
 def test_what_is_not_known_is_left_out() -> None:
     """No alert: the rate is 0, and of the times only the message is there."""
-    answer = convert.overview_message(Window(NOW - DAY, NOW), Overview())
+    answer = figures.overview_message(Window(NOW - DAY, NOW), Overview(), Filter())
     assert (answer.total_alerts, answer.timeout_escalation_rate) == (0, 0)
     assert answer.HasField("mtta_seconds")
     assert not any(answer.mtta_seconds.HasField(name) for name in ("avg", "p50", "p90", "p99"))
@@ -94,8 +94,8 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_what_is_known_is_answered() -> None:
     """The rate is the share of all alerts."""
-    figures = Overview(total_alerts=4, timeout_escalated_alerts=1, mttr=Statistics(1.0, 2.0, 3.0, 4.0))
-    answer = convert.overview_message(Window(NOW - DAY, NOW), figures)
+    found = Overview(total_alerts=4, timeout_escalated_alerts=1, mttr=Statistics(1.0, 2.0, 3.0, 4.0))
+    answer = figures.overview_message(Window(NOW - DAY, NOW), found, Filter())
     assert answer.timeout_escalation_rate == 0.25
     assert answer.mttr_seconds.p99 == 4.0
     assert (wire.instant(answer, "start"), wire.instant(answer, "end")) == (NOW - DAY, NOW)

@@ -24,25 +24,42 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tocsin.escalation.v1 import alert_pb2 as tocsin_dot_escalation_dot_v1_dot_alert__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tocsin/sla/v1/sla.proto\x12\rtocsin.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"|\n\x12\x44urationStatistics\x12\x10\n\x03\x61vg\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03p50\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03p90\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x03p99\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x06\n\x04_avgB\x06\n\x04_p50B\x06\n\x04_p90B\x06\n\x04_p99\"\x92\x03\n\x08Overview\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctotal_alerts\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63ked_alerts\x18\x04 \x01(\x05\x12\x15\n\rclosed_alerts\x18\x05 \x01(\x05\x12 \n\x18timeout_escalated_alerts\x18\x06 \x01(\x05\x12\x1f\n\x17timeout_escalation_rate\x18\x07 \x01(\x01\x12\x37\n\x0cmtta_seconds\x18\x08 \x01(\x0b\x32!.tocsin.sla.v1.DurationStatistics\x12\x37\n\x0cmttr_seconds\x18\t \x01(\x0b\x32!.tocsin.sla.v1.DurationStatistics\x12\x19\n\x11suppressed_alerts\x18\n \x01(\x05\x12\x1f\n\x17noise_suppressed_alerts\x18\x0b \x01(\x05\"\xe0\x01\n\tSlaTarget\x12\x11\n\ttarget_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08matchers\x18\x03 \x03(\t\x12\x35\n\x12\x61\x63knowledge_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eresolve_within\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xca\x01\n\tSlaBreach\x12\x11\n\ttarget_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.tocsin.sla.v1.SlaBreach.Kind\x12/\n\x0b\x62reached_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43KNOWLEDGE\x10\x01\x12\x0b\n\x07RESOLVE\x10\x02\"g\n\x0fTimeSeriesPoint\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x08overview\x18\x02 \x01(\x0b\x32\x17.tocsin.sla.v1.Overviewb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tocsin/sla/v1/sla.proto\x12\rtocsin.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\"|\n\x12\x44urationStatistics\x12\x10\n\x03\x61vg\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03p50\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03p90\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x03p99\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x06\n\x04_avgB\x06\n\x04_p50B\x06\n\x04_p90B\x06\n\x04_p99\"\x94\x05\n\x08Overview\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctotal_alerts\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63ked_alerts\x18\x04 \x01(\x05\x12\x15\n\rclosed_alerts\x18\x05 \x01(\x05\x12 \n\x18timeout_escalated_alerts\x18\x06 \x01(\x05\x12\x1f\n\x17timeout_escalation_rate\x18\x07 \x01(\x01\x12\x37\n\x0cmtta_seconds\x18\x08 \x01(\x0b\x32!.tocsin.sla.v1.DurationStatistics\x12\x37\n\x0cmttr_seconds\x18\t \x01(\x0b\x32!.tocsin.sla.v1.DurationStatistics\x12\x19\n\x11suppressed_alerts\x18\n \x01(\x05\x12\x1f\n\x17noise_suppressed_alerts\x18\x0b \x01(\x05\x12\x14\n\x0cpaged_alerts\x18\x0c \x01(\x05\x12=\n\x12\x66irst_page_seconds\x18\r \x01(\x0b\x32!.tocsin.sla.v1.DurationStatistics\x12\x30\n\x10open_unacked_age\x18\x0e \x01(\x0b\x32\x16.tocsin.sla.v1.OpenAge\x12\x12\n\nreopenings\x18\x0f \x01(\x05\x12\x35\n\x07\x65xplain\x18\x10 \x03(\x0b\x32$.tocsin.sla.v1.Overview.ExplainEntry\x1a.\n\x0c\x45xplainEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"M\n\x07OpenAge\x12\x0e\n\x06\x61lerts\x18\x01 \x01(\x05\x12\x10\n\x03\x61vg\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_avgB\x06\n\x04_max\"\xed\x05\n\tAlertFact\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x36\n\x08severity\x18\x03 \x01(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x34\n\x06labels\x18\x06 \x03(\x0b\x32$.tocsin.sla.v1.AlertFact.LabelsEntry\x12-\n\topened_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x66irst_paged_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61\x63ked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61\x63ked_by\x18\n \x01(\t\x12-\n\tclosed_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tclosed_by\x18\x0c \x01(\t\x12\x0e\n\x06opened\x18\r \x01(\x08\x12\x12\n\nsuppressed\x18\x0e \x01(\x08\x12\x18\n\x10noise_suppressed\x18\x0f \x01(\x08\x12\x19\n\x11timeout_escalated\x18\x10 \x01(\x08\x12>\n\x0b\x65scalations\x18\x11 \x03(\x0b\x32).tocsin.sla.v1.AlertFact.EscalationsEntry\x12\x14\n\x0cschedule_ids\x18\x12 \x03(\t\x12\x15\n\rresponder_ids\x18\x13 \x03(\t\x12\x0c\n\x04told\x18\x14 \x03(\t\x12\x12\n\nreopenings\x18\x15 \x01(\x05\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x45scalationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\xe0\x01\n\tSlaTarget\x12\x11\n\ttarget_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08matchers\x18\x03 \x03(\t\x12\x35\n\x12\x61\x63knowledge_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eresolve_within\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xca\x01\n\tSlaBreach\x12\x11\n\ttarget_id\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.tocsin.sla.v1.SlaBreach.Kind\x12/\n\x0b\x62reached_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43KNOWLEDGE\x10\x01\x12\x0b\n\x07RESOLVE\x10\x02\"g\n\x0fTimeSeriesPoint\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x08overview\x18\x02 \x01(\x0b\x32\x17.tocsin.sla.v1.Overviewb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.sla.v1.sla_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DURATIONSTATISTICS']._serialized_start=107
-  _globals['_DURATIONSTATISTICS']._serialized_end=231
-  _globals['_OVERVIEW']._serialized_start=234
-  _globals['_OVERVIEW']._serialized_end=636
-  _globals['_SLATARGET']._serialized_start=639
-  _globals['_SLATARGET']._serialized_end=863
-  _globals['_SLABREACH']._serialized_start=866
-  _globals['_SLABREACH']._serialized_end=1068
-  _globals['_SLABREACH_KIND']._serialized_start=1010
-  _globals['_SLABREACH_KIND']._serialized_end=1068
-  _globals['_TIMESERIESPOINT']._serialized_start=1070
-  _globals['_TIMESERIESPOINT']._serialized_end=1173
+  _globals['_OVERVIEW_EXPLAINENTRY']._loaded_options = None
+  _globals['_OVERVIEW_EXPLAINENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTFACT_LABELSENTRY']._loaded_options = None
+  _globals['_ALERTFACT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTFACT_ESCALATIONSENTRY']._loaded_options = None
+  _globals['_ALERTFACT_ESCALATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_DURATIONSTATISTICS']._serialized_start=141
+  _globals['_DURATIONSTATISTICS']._serialized_end=265
+  _globals['_OVERVIEW']._serialized_start=268
+  _globals['_OVERVIEW']._serialized_end=928
+  _globals['_OVERVIEW_EXPLAINENTRY']._serialized_start=882
+  _globals['_OVERVIEW_EXPLAINENTRY']._serialized_end=928
+  _globals['_OPENAGE']._serialized_start=930
+  _globals['_OPENAGE']._serialized_end=1007
+  _globals['_ALERTFACT']._serialized_start=1010
+  _globals['_ALERTFACT']._serialized_end=1759
+  _globals['_ALERTFACT_LABELSENTRY']._serialized_start=1662
+  _globals['_ALERTFACT_LABELSENTRY']._serialized_end=1707
+  _globals['_ALERTFACT_ESCALATIONSENTRY']._serialized_start=1709
+  _globals['_ALERTFACT_ESCALATIONSENTRY']._serialized_end=1759
+  _globals['_SLATARGET']._serialized_start=1762
+  _globals['_SLATARGET']._serialized_end=1986
+  _globals['_SLABREACH']._serialized_start=1989
+  _globals['_SLABREACH']._serialized_end=2191
+  _globals['_SLABREACH_KIND']._serialized_start=2133
+  _globals['_SLABREACH_KIND']._serialized_end=2191
+  _globals['_TIMESERIESPOINT']._serialized_start=2193
+  _globals['_TIMESERIESPOINT']._serialized_end=2296
 # @@protoc_insertion_point(module_scope)

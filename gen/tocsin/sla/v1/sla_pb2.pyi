@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tocsin.escalation.v1 import alert_pb2 as _alert_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -76,6 +77,26 @@ class Overview(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExplainEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     TOTAL_ALERTS_FIELD_NUMBER: _builtins.int
@@ -87,6 +108,11 @@ class Overview(_message.Message):
     MTTR_SECONDS_FIELD_NUMBER: _builtins.int
     SUPPRESSED_ALERTS_FIELD_NUMBER: _builtins.int
     NOISE_SUPPRESSED_ALERTS_FIELD_NUMBER: _builtins.int
+    PAGED_ALERTS_FIELD_NUMBER: _builtins.int
+    FIRST_PAGE_SECONDS_FIELD_NUMBER: _builtins.int
+    OPEN_UNACKED_AGE_FIELD_NUMBER: _builtins.int
+    REOPENINGS_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     total_alerts: _builtins.int
     """Alerts that opened."""
     acked_alerts: _builtins.int
@@ -101,6 +127,10 @@ class Overview(_message.Message):
     """Alerts that a silence rule kept quiet."""
     noise_suppressed_alerts: _builtins.int
     """Alerts that an aggregation rule put behind another."""
+    paged_alerts: _builtins.int
+    """Alerts of which somebody was reached by a page."""
+    reopenings: _builtins.int
+    """How often alerts were opened again after somebody had taken them."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """Start of the period, included."""
@@ -117,6 +147,18 @@ class Overview(_message.Message):
     def mttr_seconds(self) -> Global___DurationStatistics:
         """Time from opening to closing."""
 
+    @_builtins.property
+    def first_page_seconds(self) -> Global___DurationStatistics:
+        """Time from opening to the first page that reached somebody."""
+
+    @_builtins.property
+    def open_unacked_age(self) -> Global___OpenAge:
+        """Alerts that are neither acknowledged nor closed yet, which no average counts, and how long they have been open."""
+
+    @_builtins.property
+    def explain(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """For each count the query that lists what it counts: the name of its field to a path of the API."""
+
     def __init__(
         self,
         *,
@@ -131,14 +173,216 @@ class Overview(_message.Message):
         mttr_seconds: Global___DurationStatistics | None = ...,
         suppressed_alerts: _builtins.int = ...,
         noise_suppressed_alerts: _builtins.int = ...,
+        paged_alerts: _builtins.int = ...,
+        first_page_seconds: Global___DurationStatistics | None = ...,
+        open_unacked_age: Global___OpenAge | None = ...,
+        reopenings: _builtins.int = ...,
+        explain: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "mtta_seconds", b"mtta_seconds", "mttr_seconds", b"mttr_seconds", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "first_page_seconds", b"first_page_seconds", "mtta_seconds", b"mtta_seconds", "mttr_seconds", b"mttr_seconds", "open_unacked_age", b"open_unacked_age", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_alerts", b"acked_alerts", "closed_alerts", b"closed_alerts", "end", b"end", "mtta_seconds", b"mtta_seconds", "mttr_seconds", b"mttr_seconds", "noise_suppressed_alerts", b"noise_suppressed_alerts", "start", b"start", "suppressed_alerts", b"suppressed_alerts", "timeout_escalated_alerts", b"timeout_escalated_alerts", "timeout_escalation_rate", b"timeout_escalation_rate", "total_alerts", b"total_alerts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_alerts", b"acked_alerts", "closed_alerts", b"closed_alerts", "end", b"end", "explain", b"explain", "first_page_seconds", b"first_page_seconds", "mtta_seconds", b"mtta_seconds", "mttr_seconds", b"mttr_seconds", "noise_suppressed_alerts", b"noise_suppressed_alerts", "open_unacked_age", b"open_unacked_age", "paged_alerts", b"paged_alerts", "reopenings", b"reopenings", "start", b"start", "suppressed_alerts", b"suppressed_alerts", "timeout_escalated_alerts", b"timeout_escalated_alerts", "timeout_escalation_rate", b"timeout_escalation_rate", "total_alerts", b"total_alerts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Overview: _TypeAlias = Overview  # noqa: Y015
+
+@_typing.final
+class OpenAge(_message.Message):
+    """Alerts that wait for somebody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    AVG_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    alerts: _builtins.int
+    """How many."""
+    avg: _builtins.float
+    """The mean of their ages, in seconds; unset when there are none."""
+    max: _builtins.float
+    """The age of the oldest, in seconds; unset when there are none."""
+    def __init__(
+        self,
+        *,
+        alerts: _builtins.int = ...,
+        avg: _builtins.float | None = ...,
+        max: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_max", b"_max", "avg", b"avg", "max", b"max"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_max", b"_max", "alerts", b"alerts", "avg", b"avg", "max", b"max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__avg: _TypeAlias = _typing.Literal["avg"]  # noqa: Y015
+    _WhichOneofArgType__avg: _TypeAlias = _typing.Literal["_avg", b"_avg"]  # noqa: Y015
+    _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
+    _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__avg) -> _WhichOneofReturnType__avg | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
+
+Global___OpenAge: _TypeAlias = OpenAge  # noqa: Y015
+
+@_typing.final
+class AlertFact(_message.Message):
+    """What is known of one alert, put together from its events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class EscalationsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    OPENED_AT_FIELD_NUMBER: _builtins.int
+    FIRST_PAGED_AT_FIELD_NUMBER: _builtins.int
+    ACKED_AT_FIELD_NUMBER: _builtins.int
+    ACKED_BY_FIELD_NUMBER: _builtins.int
+    CLOSED_AT_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
+    SUPPRESSED_FIELD_NUMBER: _builtins.int
+    NOISE_SUPPRESSED_FIELD_NUMBER: _builtins.int
+    TIMEOUT_ESCALATED_FIELD_NUMBER: _builtins.int
+    ESCALATIONS_FIELD_NUMBER: _builtins.int
+    SCHEDULE_IDS_FIELD_NUMBER: _builtins.int
+    RESPONDER_IDS_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    REOPENINGS_FIELD_NUMBER: _builtins.int
+    alert_id: _builtins.str
+    """The alert."""
+    title: _builtins.str
+    """Its title."""
+    severity: _alert_pb2.Severity.Value.ValueType
+    """How bad it is, as of the newest event."""
+    policy_id: _builtins.str
+    """The policy that it follows."""
+    source: _builtins.str
+    """Where it came from."""
+    acked_by: _builtins.str
+    """Who did."""
+    closed_by: _builtins.str
+    """Who did."""
+    opened: _builtins.bool
+    """Whether it ever was more than kept quiet."""
+    suppressed: _builtins.bool
+    """Whether a silence rule kept it quiet."""
+    noise_suppressed: _builtins.bool
+    """Whether an aggregation rule put it behind another."""
+    timeout_escalated: _builtins.bool
+    """Whether a further level was told because nobody acknowledged in time."""
+    reopenings: _builtins.int
+    """How often it was opened again."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Its labels."""
+
+    @_builtins.property
+    def opened_at(self) -> _timestamp_pb2.Timestamp:
+        """When it opened."""
+
+    @_builtins.property
+    def first_paged_at(self) -> _timestamp_pb2.Timestamp:
+        """When the first page reached somebody; unset until then."""
+
+    @_builtins.property
+    def acked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was acknowledged first; unset until then."""
+
+    @_builtins.property
+    def closed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was closed; unset until then."""
+
+    @_builtins.property
+    def escalations(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many levels were told, by the reason why."""
+
+    @_builtins.property
+    def schedule_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The schedules that it was escalated to."""
+
+    @_builtins.property
+    def responder_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The people whom it was addressed to."""
+
+    @_builtins.property
+    def told(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The people whom a page has reached."""
+
+    def __init__(
+        self,
+        *,
+        alert_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        severity: _alert_pb2.Severity.Value.ValueType = ...,
+        policy_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        opened_at: _timestamp_pb2.Timestamp | None = ...,
+        first_paged_at: _timestamp_pb2.Timestamp | None = ...,
+        acked_at: _timestamp_pb2.Timestamp | None = ...,
+        acked_by: _builtins.str = ...,
+        closed_at: _timestamp_pb2.Timestamp | None = ...,
+        closed_by: _builtins.str = ...,
+        opened: _builtins.bool = ...,
+        suppressed: _builtins.bool = ...,
+        noise_suppressed: _builtins.bool = ...,
+        timeout_escalated: _builtins.bool = ...,
+        escalations: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        schedule_ids: _abc.Iterable[_builtins.str] | None = ...,
+        responder_ids: _abc.Iterable[_builtins.str] | None = ...,
+        told: _abc.Iterable[_builtins.str] | None = ...,
+        reopenings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "closed_at", b"closed_at", "first_paged_at", b"first_paged_at", "opened_at", b"opened_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "acked_by", b"acked_by", "alert_id", b"alert_id", "closed_at", b"closed_at", "closed_by", b"closed_by", "escalations", b"escalations", "first_paged_at", b"first_paged_at", "labels", b"labels", "noise_suppressed", b"noise_suppressed", "opened", b"opened", "opened_at", b"opened_at", "policy_id", b"policy_id", "reopenings", b"reopenings", "responder_ids", b"responder_ids", "schedule_ids", b"schedule_ids", "severity", b"severity", "source", b"source", "suppressed", b"suppressed", "timeout_escalated", b"timeout_escalated", "title", b"title", "told", b"told"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertFact: _TypeAlias = AlertFact  # noqa: Y015
 
 @_typing.final
 class SlaTarget(_message.Message):

@@ -30,7 +30,7 @@ from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_optio
 from tocsin.sla.v1 import sla_pb2 as tocsin_dot_sla_dot_v1_dot_sla__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/sla/v1/sla_service.proto\x12\rtocsin.sla.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\x1a\x1ftocsin/options/v1/options.proto\x1a\x17tocsin/sla/v1/sla.proto\"\xc3\x01\n\x12GetOverviewRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08severity\x18\x03 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\"\xcb\x02\n\x14GetTimeSeriesRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x04step\x18\x03 \x01(\x0e\x32(.tocsin.sla.v1.GetTimeSeriesRequest.Step\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x36\n\x08severity\x18\x05 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\"9\n\x04Step\x12\x14\n\x10STEP_UNSPECIFIED\x10\x00\x12\x08\n\x04HOUR\x10\x01\x12\x07\n\x03\x44\x41Y\x10\x02\x12\x08\n\x04WEEK\x10\x03\"G\n\x15GetTimeSeriesResponse\x12.\n\x06points\x18\x01 \x03(\x0b\x32\x1e.tocsin.sla.v1.TimeSeriesPoint\"V\n\x16\x43reateSlaTargetRequest\x12(\n\x06target\x18\x01 \x01(\x0b\x32\x18.tocsin.sla.v1.SlaTarget\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x15ListSlaTargetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x16ListSlaTargetsResponse\x12)\n\x07targets\x18\x01 \x03(\x0b\x32\x18.tocsin.sla.v1.SlaTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x16\x44\x65leteSlaTargetRequest\x12\x11\n\ttarget_id\x18\x01 \x01(\t\"\xa6\x01\n\x16ListSlaBreachesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\ttarget_id\x18\x03 \x01(\t\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x17ListSlaBreachesResponse\x12*\n\x08\x62reaches\x18\x01 \x03(\x0b\x32\x18.tocsin.sla.v1.SlaBreach\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc2\x06\n\nSlaService\x12v\n\x0bGetOverview\x12!.tocsin.sla.v1.GetOverviewRequest\x1a\x17.tocsin.sla.v1.Overview\"+\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/sla/overview\x12\x89\x01\n\rGetTimeSeries\x12#.tocsin.sla.v1.GetTimeSeriesRequest\x1a$.tocsin.sla.v1.GetTimeSeriesResponse\"-\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/alert/sla/timeseries\x12\x87\x01\n\x0f\x43reateSlaTarget\x12%.tocsin.sla.v1.CreateSlaTargetRequest\x1a\x18.tocsin.sla.v1.SlaTarget\"3\x8a\x80\x19\tsla:write\x82\xd3\xe4\x93\x02 \"\x16/api/alert/sla/targets:\x06target\x12\x89\x01\n\x0eListSlaTargets\x12$.tocsin.sla.v1.ListSlaTargetsRequest\x1a%.tocsin.sla.v1.ListSlaTargetsResponse\"*\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x18\x12\x16/api/alert/sla/targets\x12\x89\x01\n\x0f\x44\x65leteSlaTarget\x12%.tocsin.sla.v1.DeleteSlaTargetRequest\x1a\x16.google.protobuf.Empty\"7\x8a\x80\x19\tsla:write\x82\xd3\xe4\x93\x02$*\"/api/alert/sla/targets/{target_id}\x12\x8d\x01\n\x0fListSlaBreaches\x12%.tocsin.sla.v1.ListSlaBreachesRequest\x1a&.tocsin.sla.v1.ListSlaBreachesResponse\"+\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/sla/breachesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftocsin/sla/v1/sla_service.proto\x12\rtocsin.sla.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\x1a\x1ftocsin/options/v1/options.proto\x1a\x17tocsin/sla/v1/sla.proto\"\xfd\x01\n\x12GetOverviewRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08severity\x18\x03 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0bschedule_id\x18\x06 \x01(\t\x12\x14\n\x0cresponder_id\x18\x07 \x01(\t\x12\r\n\x05label\x18\x08 \x03(\t\"\x90\x04\n\x15ListAlertFactsRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08severity\x18\x03 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0bschedule_id\x18\x06 \x01(\t\x12\x14\n\x0cresponder_id\x18\x07 \x01(\t\x12\r\n\x05label\x18\x08 \x03(\t\x12=\n\x07\x63ounted\x18\t \x01(\x0e\x32,.tocsin.sla.v1.ListAlertFactsRequest.Counted\x12\x11\n\tpage_size\x18\n \x01(\x05\x12\x12\n\npage_token\x18\x0b \x01(\t\"\xa7\x01\n\x07\x43ounted\x12\x17\n\x13\x43OUNTED_UNSPECIFIED\x10\x00\x12\t\n\x05TOTAL\x10\x01\x12\t\n\x05\x41\x43KED\x10\x02\x12\n\n\x06\x43LOSED\x10\x03\x12\x15\n\x11TIMEOUT_ESCALATED\x10\x04\x12\x0e\n\nSUPPRESSED\x10\x05\x12\x14\n\x10NOISE_SUPPRESSED\x10\x06\x12\t\n\x05PAGED\x10\x07\x12\x0b\n\x07UNACKED\x10\x08\x12\x0c\n\x08REOPENED\x10\t\"Z\n\x16ListAlertFactsResponse\x12\'\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x18.tocsin.sla.v1.AlertFact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x03\n\x14GetTimeSeriesRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x04step\x18\x03 \x01(\x0e\x32(.tocsin.sla.v1.GetTimeSeriesRequest.Step\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x36\n\x08severity\x18\x05 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12\x11\n\tpolicy_id\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x13\n\x0bschedule_id\x18\x08 \x01(\t\x12\x14\n\x0cresponder_id\x18\t \x01(\t\x12\r\n\x05label\x18\n \x03(\t\"9\n\x04Step\x12\x14\n\x10STEP_UNSPECIFIED\x10\x00\x12\x08\n\x04HOUR\x10\x01\x12\x07\n\x03\x44\x41Y\x10\x02\x12\x08\n\x04WEEK\x10\x03\"G\n\x15GetTimeSeriesResponse\x12.\n\x06points\x18\x01 \x03(\x0b\x32\x1e.tocsin.sla.v1.TimeSeriesPoint\"V\n\x16\x43reateSlaTargetRequest\x12(\n\x06target\x18\x01 \x01(\x0b\x32\x18.tocsin.sla.v1.SlaTarget\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x15ListSlaTargetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x16ListSlaTargetsResponse\x12)\n\x07targets\x18\x01 \x03(\x0b\x32\x18.tocsin.sla.v1.SlaTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x16\x44\x65leteSlaTargetRequest\x12\x11\n\ttarget_id\x18\x01 \x01(\t\"\xa6\x01\n\x16ListSlaBreachesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\ttarget_id\x18\x03 \x01(\t\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x17ListSlaBreachesResponse\x12*\n\x08\x62reaches\x18\x01 \x03(\x0b\x32\x18.tocsin.sla.v1.SlaBreach\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcc\x07\n\nSlaService\x12v\n\x0bGetOverview\x12!.tocsin.sla.v1.GetOverviewRequest\x1a\x17.tocsin.sla.v1.Overview\"+\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/sla/overview\x12\x87\x01\n\x0eListAlertFacts\x12$.tocsin.sla.v1.ListAlertFactsRequest\x1a%.tocsin.sla.v1.ListAlertFactsResponse\"(\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/alert/sla/facts\x12\x89\x01\n\rGetTimeSeries\x12#.tocsin.sla.v1.GetTimeSeriesRequest\x1a$.tocsin.sla.v1.GetTimeSeriesResponse\"-\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/alert/sla/timeseries\x12\x87\x01\n\x0f\x43reateSlaTarget\x12%.tocsin.sla.v1.CreateSlaTargetRequest\x1a\x18.tocsin.sla.v1.SlaTarget\"3\x8a\x80\x19\tsla:write\x82\xd3\xe4\x93\x02 \"\x16/api/alert/sla/targets:\x06target\x12\x89\x01\n\x0eListSlaTargets\x12$.tocsin.sla.v1.ListSlaTargetsRequest\x1a%.tocsin.sla.v1.ListSlaTargetsResponse\"*\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x18\x12\x16/api/alert/sla/targets\x12\x89\x01\n\x0f\x44\x65leteSlaTarget\x12%.tocsin.sla.v1.DeleteSlaTargetRequest\x1a\x16.google.protobuf.Empty\"7\x8a\x80\x19\tsla:write\x82\xd3\xe4\x93\x02$*\"/api/alert/sla/targets/{target_id}\x12\x8d\x01\n\x0fListSlaBreaches\x12%.tocsin.sla.v1.ListSlaBreachesRequest\x1a&.tocsin.sla.v1.ListSlaBreachesResponse\"+\x8a\x80\x19\x08sla:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/alert/sla/breachesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['GetOverview']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['GetOverview']._serialized_options = b'\212\200\031\010sla:read\202\323\344\223\002\031\022\027/api/alert/sla/overview'
+  _globals['_SLASERVICE'].methods_by_name['ListAlertFacts']._loaded_options = None
+  _globals['_SLASERVICE'].methods_by_name['ListAlertFacts']._serialized_options = b'\212\200\031\010sla:read\202\323\344\223\002\026\022\024/api/alert/sla/facts'
   _globals['_SLASERVICE'].methods_by_name['GetTimeSeries']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['GetTimeSeries']._serialized_options = b'\212\200\031\010sla:read\202\323\344\223\002\033\022\031/api/alert/sla/timeseries'
   _globals['_SLASERVICE'].methods_by_name['CreateSlaTarget']._loaded_options = None
@@ -50,25 +52,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLASERVICE'].methods_by_name['ListSlaBreaches']._loaded_options = None
   _globals['_SLASERVICE'].methods_by_name['ListSlaBreaches']._serialized_options = b'\212\200\031\010sla:read\202\323\344\223\002\031\022\027/api/alert/sla/breaches'
   _globals['_GETOVERVIEWREQUEST']._serialized_start=235
-  _globals['_GETOVERVIEWREQUEST']._serialized_end=430
-  _globals['_GETTIMESERIESREQUEST']._serialized_start=433
-  _globals['_GETTIMESERIESREQUEST']._serialized_end=764
-  _globals['_GETTIMESERIESREQUEST_STEP']._serialized_start=707
-  _globals['_GETTIMESERIESREQUEST_STEP']._serialized_end=764
-  _globals['_GETTIMESERIESRESPONSE']._serialized_start=766
-  _globals['_GETTIMESERIESRESPONSE']._serialized_end=837
-  _globals['_CREATESLATARGETREQUEST']._serialized_start=839
-  _globals['_CREATESLATARGETREQUEST']._serialized_end=925
-  _globals['_LISTSLATARGETSREQUEST']._serialized_start=927
-  _globals['_LISTSLATARGETSREQUEST']._serialized_end=989
-  _globals['_LISTSLATARGETSRESPONSE']._serialized_start=991
-  _globals['_LISTSLATARGETSRESPONSE']._serialized_end=1083
-  _globals['_DELETESLATARGETREQUEST']._serialized_start=1085
-  _globals['_DELETESLATARGETREQUEST']._serialized_end=1128
-  _globals['_LISTSLABREACHESREQUEST']._serialized_start=1131
-  _globals['_LISTSLABREACHESREQUEST']._serialized_end=1297
-  _globals['_LISTSLABREACHESRESPONSE']._serialized_start=1299
-  _globals['_LISTSLABREACHESRESPONSE']._serialized_end=1393
-  _globals['_SLASERVICE']._serialized_start=1396
-  _globals['_SLASERVICE']._serialized_end=2230
+  _globals['_GETOVERVIEWREQUEST']._serialized_end=488
+  _globals['_LISTALERTFACTSREQUEST']._serialized_start=491
+  _globals['_LISTALERTFACTSREQUEST']._serialized_end=1019
+  _globals['_LISTALERTFACTSREQUEST_COUNTED']._serialized_start=852
+  _globals['_LISTALERTFACTSREQUEST_COUNTED']._serialized_end=1019
+  _globals['_LISTALERTFACTSRESPONSE']._serialized_start=1021
+  _globals['_LISTALERTFACTSRESPONSE']._serialized_end=1111
+  _globals['_GETTIMESERIESREQUEST']._serialized_start=1114
+  _globals['_GETTIMESERIESREQUEST']._serialized_end=1503
+  _globals['_GETTIMESERIESREQUEST_STEP']._serialized_start=1446
+  _globals['_GETTIMESERIESREQUEST_STEP']._serialized_end=1503
+  _globals['_GETTIMESERIESRESPONSE']._serialized_start=1505
+  _globals['_GETTIMESERIESRESPONSE']._serialized_end=1576
+  _globals['_CREATESLATARGETREQUEST']._serialized_start=1578
+  _globals['_CREATESLATARGETREQUEST']._serialized_end=1664
+  _globals['_LISTSLATARGETSREQUEST']._serialized_start=1666
+  _globals['_LISTSLATARGETSREQUEST']._serialized_end=1728
+  _globals['_LISTSLATARGETSRESPONSE']._serialized_start=1730
+  _globals['_LISTSLATARGETSRESPONSE']._serialized_end=1822
+  _globals['_DELETESLATARGETREQUEST']._serialized_start=1824
+  _globals['_DELETESLATARGETREQUEST']._serialized_end=1867
+  _globals['_LISTSLABREACHESREQUEST']._serialized_start=1870
+  _globals['_LISTSLABREACHESREQUEST']._serialized_end=2036
+  _globals['_LISTSLABREACHESRESPONSE']._serialized_start=2038
+  _globals['_LISTSLABREACHESRESPONSE']._serialized_end=2132
+  _globals['_SLASERVICE']._serialized_start=2135
+  _globals['_SLASERVICE']._serialized_end=3107
 # @@protoc_insertion_point(module_scope)

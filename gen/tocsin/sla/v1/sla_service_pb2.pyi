@@ -33,10 +33,17 @@ class GetOverviewRequest(_message.Message):
     SEVERITY_FIELD_NUMBER: _builtins.int
     POLICY_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    RESPONDER_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
     """Only alerts of this policy."""
     source: _builtins.str
     """Only alerts of this source."""
+    schedule_id: _builtins.str
+    """Only alerts that were escalated to this schedule."""
+    responder_id: _builtins.str
+    """Only alerts that were addressed to this responder."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """Start of the period, included. Defaults to 30 days before its end."""
@@ -49,6 +56,10 @@ class GetOverviewRequest(_message.Message):
     def severity(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Severity.Value.ValueType]:
         """Only alerts of one of these severities."""
 
+    @_builtins.property
+    def label(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only alerts with all of these labels, each as `name=value`. At most 20."""
+
     def __init__(
         self,
         *,
@@ -57,14 +68,166 @@ class GetOverviewRequest(_message.Message):
         severity: _abc.Iterable[_alert_pb2.Severity.Value.ValueType] | None = ...,
         policy_id: _builtins.str = ...,
         source: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        responder_id: _builtins.str = ...,
+        label: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "policy_id", b"policy_id", "severity", b"severity", "source", b"source", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "label", b"label", "policy_id", b"policy_id", "responder_id", b"responder_id", "schedule_id", b"schedule_id", "severity", b"severity", "source", b"source", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOverviewRequest: _TypeAlias = GetOverviewRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertFactsRequest(_message.Message):
+    """Names a period, and filters and pages through its alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Counted:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CountedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ListAlertFactsRequest._Counted.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        COUNTED_UNSPECIFIED: ListAlertFactsRequest._Counted.ValueType  # 0
+        """Every alert that opened or was kept quiet."""
+        TOTAL: ListAlertFactsRequest._Counted.ValueType  # 1
+        """`total_alerts`."""
+        ACKED: ListAlertFactsRequest._Counted.ValueType  # 2
+        """`acked_alerts`."""
+        CLOSED: ListAlertFactsRequest._Counted.ValueType  # 3
+        """`closed_alerts`."""
+        TIMEOUT_ESCALATED: ListAlertFactsRequest._Counted.ValueType  # 4
+        """`timeout_escalated_alerts`."""
+        SUPPRESSED: ListAlertFactsRequest._Counted.ValueType  # 5
+        """`suppressed_alerts`."""
+        NOISE_SUPPRESSED: ListAlertFactsRequest._Counted.ValueType  # 6
+        """`noise_suppressed_alerts`."""
+        PAGED: ListAlertFactsRequest._Counted.ValueType  # 7
+        """`paged_alerts`."""
+        UNACKED: ListAlertFactsRequest._Counted.ValueType  # 8
+        """`open_unacked_age`."""
+        REOPENED: ListAlertFactsRequest._Counted.ValueType  # 9
+        """`reopenings`: alerts that were opened again at least once."""
+
+    class Counted(_Counted, metaclass=_CountedEnumTypeWrapper):
+        """Which of them."""
+
+    COUNTED_UNSPECIFIED: ListAlertFactsRequest.Counted.ValueType  # 0
+    """Every alert that opened or was kept quiet."""
+    TOTAL: ListAlertFactsRequest.Counted.ValueType  # 1
+    """`total_alerts`."""
+    ACKED: ListAlertFactsRequest.Counted.ValueType  # 2
+    """`acked_alerts`."""
+    CLOSED: ListAlertFactsRequest.Counted.ValueType  # 3
+    """`closed_alerts`."""
+    TIMEOUT_ESCALATED: ListAlertFactsRequest.Counted.ValueType  # 4
+    """`timeout_escalated_alerts`."""
+    SUPPRESSED: ListAlertFactsRequest.Counted.ValueType  # 5
+    """`suppressed_alerts`."""
+    NOISE_SUPPRESSED: ListAlertFactsRequest.Counted.ValueType  # 6
+    """`noise_suppressed_alerts`."""
+    PAGED: ListAlertFactsRequest.Counted.ValueType  # 7
+    """`paged_alerts`."""
+    UNACKED: ListAlertFactsRequest.Counted.ValueType  # 8
+    """`open_unacked_age`."""
+    REOPENED: ListAlertFactsRequest.Counted.ValueType  # 9
+    """`reopenings`: alerts that were opened again at least once."""
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    RESPONDER_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    policy_id: _builtins.str
+    """Only alerts of this policy."""
+    source: _builtins.str
+    """Only alerts of this source."""
+    schedule_id: _builtins.str
+    """Only alerts that were escalated to this schedule."""
+    responder_id: _builtins.str
+    """Only alerts that were addressed to this responder."""
+    counted: Global___ListAlertFactsRequest.Counted.ValueType
+    """Only alerts that this number of the overview counts."""
+    page_size: _builtins.int
+    """How many to return: default 50, at most 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the period, included. Defaults to 30 days before its end."""
+
+    @_builtins.property
+    def end(self) -> _timestamp_pb2.Timestamp:
+        """End of the period, not included. Defaults to now."""
+
+    @_builtins.property
+    def severity(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Severity.Value.ValueType]:
+        """Only alerts of one of these severities."""
+
+    @_builtins.property
+    def label(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only alerts with all of these labels, each as `name=value`. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        end: _timestamp_pb2.Timestamp | None = ...,
+        severity: _abc.Iterable[_alert_pb2.Severity.Value.ValueType] | None = ...,
+        policy_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        responder_id: _builtins.str = ...,
+        label: _abc.Iterable[_builtins.str] | None = ...,
+        counted: Global___ListAlertFactsRequest.Counted.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "end", b"end", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "policy_id", b"policy_id", "responder_id", b"responder_id", "schedule_id", b"schedule_id", "severity", b"severity", "source", b"source", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertFactsRequest: _TypeAlias = ListAlertFactsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertFactsResponse(_message.Message):
+    """One page of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_sla_pb2.AlertFact]:
+        """The alerts, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[_sla_pb2.AlertFact] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertFactsResponse: _TypeAlias = ListAlertFactsResponse  # noqa: Y015
 
 @_typing.final
 class GetTimeSeriesRequest(_message.Message):
@@ -106,6 +269,9 @@ class GetTimeSeriesRequest(_message.Message):
     SEVERITY_FIELD_NUMBER: _builtins.int
     POLICY_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    RESPONDER_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     step: Global___GetTimeSeriesRequest.Step.ValueType
     """How long a step is. Defaults to DAY."""
     time_zone: _builtins.str
@@ -114,6 +280,10 @@ class GetTimeSeriesRequest(_message.Message):
     """Only alerts of this policy."""
     source: _builtins.str
     """Only alerts of this source."""
+    schedule_id: _builtins.str
+    """Only alerts that were escalated to this schedule."""
+    responder_id: _builtins.str
+    """Only alerts that were addressed to this responder."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp:
         """Start of the period, included. Defaults to 30 days before its end."""
@@ -126,6 +296,10 @@ class GetTimeSeriesRequest(_message.Message):
     def severity(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Severity.Value.ValueType]:
         """Only alerts of one of these severities."""
 
+    @_builtins.property
+    def label(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only alerts with all of these labels, each as `name=value`. At most 20."""
+
     def __init__(
         self,
         *,
@@ -136,10 +310,13 @@ class GetTimeSeriesRequest(_message.Message):
         severity: _abc.Iterable[_alert_pb2.Severity.Value.ValueType] | None = ...,
         policy_id: _builtins.str = ...,
         source: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        responder_id: _builtins.str = ...,
+        label: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "policy_id", b"policy_id", "severity", b"severity", "source", b"source", "start", b"start", "step", b"step", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "label", b"label", "policy_id", b"policy_id", "responder_id", b"responder_id", "schedule_id", b"schedule_id", "severity", b"severity", "source", b"source", "start", b"start", "step", b"step", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,11 @@ class SlaServiceStub:
                 request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetOverviewRequest.SerializeToString,
                 response_deserializer=tocsin_dot_sla_dot_v1_dot_sla__pb2.Overview.FromString,
                 _registered_method=True)
+        self.ListAlertFacts = channel.unary_unary(
+                '/tocsin.sla.v1.SlaService/ListAlertFacts',
+                request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsResponse.FromString,
+                _registered_method=True)
         self.GetTimeSeries = channel.unary_unary(
                 '/tocsin.sla.v1.SlaService/GetTimeSeries',
                 request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetTimeSeriesRequest.SerializeToString,
@@ -75,6 +80,13 @@ class SlaServiceServicer:
 
     def GetOverview(self, request, context):
         """The figures of a period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlertFacts(self, request, context):
+        """The alerts that a number of the overview counts, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +134,11 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.GetOverview,
                     request_deserializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetOverviewRequest.FromString,
                     response_serializer=tocsin_dot_sla_dot_v1_dot_sla__pb2.Overview.SerializeToString,
+            ),
+            'ListAlertFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlertFacts,
+                    request_deserializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsRequest.FromString,
+                    response_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsResponse.SerializeToString,
             ),
             'GetTimeSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTimeSeries,
@@ -177,6 +194,33 @@ class SlaService:
             '/tocsin.sla.v1.SlaService/GetOverview',
             tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetOverviewRequest.SerializeToString,
             tocsin_dot_sla_dot_v1_dot_sla__pb2.Overview.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlertFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.sla.v1.SlaService/ListAlertFacts',
+            tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsRequest.SerializeToString,
+            tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListAlertFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

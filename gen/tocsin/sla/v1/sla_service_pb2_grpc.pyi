@@ -20,6 +20,8 @@ class SlaServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOverview: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetOverviewRequest, _sla_pb2.Overview]
     """The figures of a period."""
+    ListAlertFacts: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListAlertFactsRequest, _sla_service_pb2.ListAlertFactsResponse]
+    """The alerts that a number of the overview counts, the newest first."""
     GetTimeSeries: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetTimeSeriesRequest, _sla_service_pb2.GetTimeSeriesResponse]
     """The figures of a period, step by step."""
     CreateSlaTarget: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.CreateSlaTargetRequest, _sla_pb2.SlaTarget]
@@ -41,6 +43,14 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_sla_service_pb2.GetOverviewRequest, _abc.Awaitable[_sla_pb2.Overview]],
     ) -> _abc.Awaitable[_sla_pb2.Overview]:
         """The figures of a period."""
+
+    @_abc_1.abstractmethod
+    def ListAlertFacts(
+        self,
+        request: _sla_service_pb2.ListAlertFactsRequest,
+        context: _aio.ServicerContext[_sla_service_pb2.ListAlertFactsRequest, _abc.Awaitable[_sla_service_pb2.ListAlertFactsResponse]],
+    ) -> _abc.Awaitable[_sla_service_pb2.ListAlertFactsResponse]:
+        """The alerts that a number of the overview counts, the newest first."""
 
     @_abc_1.abstractmethod
     def GetTimeSeries(

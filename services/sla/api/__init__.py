@@ -1,0 +1,1 @@
+"""The methods of SlaService: unpack, one transaction, pack."""

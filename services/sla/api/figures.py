@@ -1,0 +1,88 @@
+"""Figures: overviews, the alerts behind them, and time series."""
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from chassis import paging
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.errors import Problems
+from chassis.server import Context
+from services.sla.convert import figures as convert
+from services.sla.convert import requests
+from services.sla.domain.figures import Waiting
+from services.sla.domain.steps import divided
+from services.sla.storage import listing, rollups
+from tocsin.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
+
+MOST_STEPS = 1_000
+"""Points of a time series."""
+
+
+class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
+    """Figures over the facts."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def GetOverview(self, request: sla_service_pb2.GetOverviewRequest, _: Context) -> sla_pb2.Overview:
+        problems, now = Problems(), self._clock.now()
+        window = requests.window(request, now=now, problems=problems)
+        wanted = requests.filter_of(request, problems=problems)
+        problems.check()
+        async with self._db.connect() as conn:
+            (figures,) = await rollups.figures(conn, [window], wanted, now=now)
+            if figures.unacked.alerts:
+                oldest = await rollups.oldest_unacked(conn, window, wanted)
+                figures = replace(figures, unacked=_aged(figures.unacked, oldest, now))
+        return convert.overview_message(window, figures, wanted)
+
+    async def ListAlertFacts(
+        self, request: sla_service_pb2.ListAlertFactsRequest, _: Context
+    ) -> sla_service_pb2.ListAlertFactsResponse:
+        problems = Problems()
+        window = requests.window(request, now=self._clock.now(), problems=problems)
+        wanted = requests.filter_of(request, problems=problems)
+        counted = requests.counted(request, problems=problems)
+        problems.check()
+        limit = paging.size(request.page_size)
+        key = paging.after(request.page_token, 2)
+        after = (datetime.fromisoformat(key[0]), UUID(key[1])) if key else None
+        async with self._db.connect() as conn:
+            facts = await listing.page(conn, window, wanted, counted, after=after, limit=limit + 1)
+        last = facts[min(limit, len(facts)) - 1] if facts else None
+        shown, token = paging.page(facts, limit, [str(last.opened_at), str(last.alert_id)] if last else [])
+        return sla_service_pb2.ListAlertFactsResponse(
+            facts=map(convert.fact_message, shown), next_page_token=token
+        )
+
+    async def GetTimeSeries(
+        self, request: sla_service_pb2.GetTimeSeriesRequest, _: Context
+    ) -> sla_service_pb2.GetTimeSeriesResponse:
+        problems, now = Problems(), self._clock.now()
+        window = requests.window(request, now=now, problems=problems)
+        wanted = requests.filter_of(request, problems=problems)
+        step, zone = requests.steps(request, problems=problems)
+        problems.check()
+        windows = list(islice(divided(window, step, ZoneInfo(zone)), MOST_STEPS + 1))
+        if len(windows) > MOST_STEPS:
+            problems.add(
+                "step", f"{step} makes more than {MOST_STEPS} points of this period; want a longer one"
+            )
+            problems.check()
+        async with self._db.connect() as conn:
+            found = await rollups.figures(conn, windows, wanted, now=now)
+        points = (
+            convert.point_message(window, figures, wanted)
+            for window, figures in zip(windows, found, strict=True)
+        )
+        return sla_service_pb2.GetTimeSeriesResponse(points=points)
+
+
+def _aged(waiting: Waiting, oldest: datetime | None, now: datetime) -> Waiting:
+    """With the age of the oldest; an alert that was taken between the two questions is not missed."""
+    return replace(waiting, max=(now - oldest).total_seconds() if oldest else waiting.avg)

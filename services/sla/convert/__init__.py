@@ -1,0 +1,1 @@
+"""Protobuf to the domain's values, checked, and back: nowhere else."""

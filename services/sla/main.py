@@ -12,6 +12,7 @@ from chassis.inbox import Consumer
 from chassis.loop import DueLoop
 from chassis.outbox import maintain
 from chassis.process import Running, running
+from chassis.relay import Relay
 from chassis.server import Server
 from chassis.tls import Tls
 from identity import audit_api
@@ -21,7 +22,9 @@ from services.sla import consumer
 from services.sla.api.figures import FigureApi
 from services.sla.api.targets import TargetApi
 from services.sla.config import Config
+from services.sla.consumer import Recorder
 from services.sla.engine import Folder
+from services.sla.promises import POLL, Promises
 from services.sla.storage import changes
 from tocsin.options.v1 import options_pb2
 from tocsin.sla.v1 import audit_service_pb2, audit_service_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
@@ -35,7 +38,11 @@ SERVICES = (
 
 
 class SlaApi(FigureApi, TargetApi):
-    """Every method of the service."""
+    """Every method of SlaService."""
+
+    def __init__(self, db: Database, clock: Clock, promises: Promises) -> None:
+        FigureApi.__init__(self, db, clock)
+        TargetApi.__init__(self, db, clock, promises)
 
 
 @asynccontextmanager
@@ -53,15 +60,24 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
     )
+<<<<<<< HEAD
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
+=======
+    relay = Relay(db, bus, stream=STREAM, source="/tocsin/sla")
+    promises = Promises(db, clock, after=relay.wake)
+    telling = DueLoop("promises", promises.tell, poll=POLL)
+    recorder = Recorder(promises)
+    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock, promises), server.grpc)
+>>>>>>> 62c5b59 (sla: targets, promises told of by due rows, budgets, breaches)
     alerts = Consumer(
         db=db,
         bus=bus,
         stream=consumer.ALERTS,
         durable="sla",
         subjects=consumer.ALERT_SUBJECTS,
-        handle=consumer.record,
+        handle=recorder.record,
+        after=lambda _: telling.wake(),
     )
     notifications = Consumer(
         db=db,
@@ -69,13 +85,16 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         stream=consumer.NOTIFICATIONS,
         durable="sla",
         subjects=consumer.NOTIFICATION_SUBJECTS,
-        handle=consumer.record,
+        handle=recorder.record,
+        after=lambda _: telling.wake(),
     )
     async with running(
         server=server,
         opening=[
             db.open,
             lambda: clock.sync(db),
+            lambda: maintain(db, now=clock.now()),
+            promises.rules.refresh,
             bus.connect,
             lambda: bus.ensure_stream(STREAM, SUBJECTS),
         ],
@@ -84,6 +103,9 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             alerts.run,
             notifications.run,
+            promises.rules.run,
+            telling.run,
+            relay.run,
             DueLoop("fold", Folder(db).work, poll=changes.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,

@@ -111,6 +111,8 @@ GET    /inbox                                              notify      ListInbox
 POST   /inbox/{route_log_id}:read                          notify      ReadInboxItem
 GET    /inbox:watch                                        notify      WatchInbox
 GET    /sla/overview                                       sla         GetOverview
+GET    /sla/facts                                          sla         ListAlertFacts
+GET    /sla/targets/{target_id}/budget                     sla         GetSlaBudget
 GET    /sla/timeseries                                     sla         GetTimeSeries
 POST   /sla/targets                                        sla         CreateSlaTarget
 GET    /sla/targets                                        sla         ListSlaTargets

@@ -9,13 +9,13 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import wire
-from chassis.errors import Denied, Invalid, Unauthenticated, Unimplemented
+from chassis.errors import Denied, Invalid, Unauthenticated
 from services.sla.convert import events as convert
 from services.sla.domain.fact import Fact, joined
 from tests.fixtures.eventually import eventually
 from tests.service.sla.world import World, unset
 from tests.unit.sla.histories import NOON, History, Reason, Severity, any_history
-from tocsin.sla.v1 import sla_pb2, sla_service_pb2
+from tocsin.sla.v1 import sla_pb2
 from tocsin.sla.v1.sla_service_pb2 import GetOverviewRequest
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -198,15 +198,3 @@ async def test_scopes_are_asked_for(world: World) -> None:
     stranger = await world.replica("alerts:read")
     with pytest.raises(Denied):
         await stranger.GetOverview(GetOverviewRequest())
-
-
-async def test_what_is_to_come_says_so(world: World) -> None:
-    """Targets and breaches."""
-    with pytest.raises(Unimplemented, match="targets are not built yet"):
-        await world.sla.CreateSlaTarget(sla_service_pb2.CreateSlaTargetRequest())
-    with pytest.raises(Unimplemented, match="targets are not built yet"):
-        await world.sla.ListSlaTargets(sla_service_pb2.ListSlaTargetsRequest())
-    with pytest.raises(Unimplemented, match="targets are not built yet"):
-        await world.sla.DeleteSlaTarget(sla_service_pb2.DeleteSlaTargetRequest())
-    with pytest.raises(Unimplemented, match="targets are not built yet"):
-        await world.sla.ListSlaBreaches(sla_service_pb2.ListSlaBreachesRequest())

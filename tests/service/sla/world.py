@@ -96,6 +96,11 @@ class World:
             found = await conn.execute(query.encode())
             return [row[0] for row in await found.fetchall()]
 
+    async def run(self, statement: str) -> None:
+        """Runs a statement on the service's schema."""
+        async with self.db.raw() as conn:
+            await conn.execute(statement.encode())
+
 
 @asynccontextmanager
 async def world_of(database: TestDatabase, broker: Nats) -> AsyncIterator[World]:

@@ -396,10 +396,18 @@ class SlaTarget(_message.Message):
     ACKNOWLEDGE_WITHIN_FIELD_NUMBER: _builtins.int
     RESOLVE_WITHIN_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    BUSINESS_HOURS_FIELD_NUMBER: _builtins.int
+    AT_RISK_SHARE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    BUDGET_WINDOW_FIELD_NUMBER: _builtins.int
     target_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     display_name: _builtins.str
     """The name that people read, at most 200 characters. Defaults to the id."""
+    at_risk_share: _builtins.float
+    """The share of the time after which `sla.at_risk` warns, above 0 and below 1. Defaults to 0.75."""
+    objective: _builtins.float
+    """The share of promises that must be kept within `budget_window`, above 0 and below 1. Defaults to 0.99."""
     @_builtins.property
     def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The alerts that it is for: all of these must match. At most 20."""
@@ -414,7 +422,15 @@ class SlaTarget(_message.Message):
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When the target was created. Output only."""
+        """When the target was created; it is for alerts that open from then on. Output only."""
+
+    @_builtins.property
+    def business_hours(self) -> Global___BusinessHours:
+        """When the time of its promises runs; unset: always."""
+
+    @_builtins.property
+    def budget_window(self) -> _duration_pb2.Duration:
+        """Over how long the objective is reckoned: an hour to 90 days. Defaults to 30 days."""
 
     def __init__(
         self,
@@ -425,14 +441,266 @@ class SlaTarget(_message.Message):
         acknowledge_within: _duration_pb2.Duration | None = ...,
         resolve_within: _duration_pb2.Duration | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        business_hours: Global___BusinessHours | None = ...,
+        at_risk_share: _builtins.float = ...,
+        objective: _builtins.float = ...,
+        budget_window: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within", b"acknowledge_within", "created_at", b"created_at", "resolve_within", b"resolve_within"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within", b"acknowledge_within", "budget_window", b"budget_window", "business_hours", b"business_hours", "created_at", b"created_at", "resolve_within", b"resolve_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within", b"acknowledge_within", "created_at", b"created_at", "display_name", b"display_name", "matchers", b"matchers", "resolve_within", b"resolve_within", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within", b"acknowledge_within", "at_risk_share", b"at_risk_share", "budget_window", b"budget_window", "business_hours", b"business_hours", "created_at", b"created_at", "display_name", b"display_name", "matchers", b"matchers", "objective", b"objective", "resolve_within", b"resolve_within", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlaTarget: _TypeAlias = SlaTarget  # noqa: Y015
+
+@_typing.final
+class BusinessHours(_message.Message):
+    """Hours of some days of the week in which time runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    time_zone: _builtins.str
+    """The IANA time zone of the windows. Defaults to `UTC`."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusinessWindow]:
+        """The windows; where they overlap time runs once. 1 to 20."""
+
+    def __init__(
+        self,
+        *,
+        time_zone: _builtins.str = ...,
+        windows: _abc.Iterable[Global___BusinessWindow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["time_zone", b"time_zone", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessHours: _TypeAlias = BusinessHours  # noqa: Y015
+
+@_typing.final
+class BusinessWindow(_message.Message):
+    """A daily window of wall time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Weekday:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _WeekdayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BusinessWindow._Weekday.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        WEEKDAY_UNSPECIFIED: BusinessWindow._Weekday.ValueType  # 0
+        """Not a valid value."""
+        MON: BusinessWindow._Weekday.ValueType  # 1
+        """Monday."""
+        TUE: BusinessWindow._Weekday.ValueType  # 2
+        """Tuesday."""
+        WED: BusinessWindow._Weekday.ValueType  # 3
+        """Wednesday."""
+        THU: BusinessWindow._Weekday.ValueType  # 4
+        """Thursday."""
+        FRI: BusinessWindow._Weekday.ValueType  # 5
+        """Friday."""
+        SAT: BusinessWindow._Weekday.ValueType  # 6
+        """Saturday."""
+        SUN: BusinessWindow._Weekday.ValueType  # 7
+        """Sunday."""
+
+    class Weekday(_Weekday, metaclass=_WeekdayEnumTypeWrapper):
+        """A day of the week."""
+
+    WEEKDAY_UNSPECIFIED: BusinessWindow.Weekday.ValueType  # 0
+    """Not a valid value."""
+    MON: BusinessWindow.Weekday.ValueType  # 1
+    """Monday."""
+    TUE: BusinessWindow.Weekday.ValueType  # 2
+    """Tuesday."""
+    WED: BusinessWindow.Weekday.ValueType  # 3
+    """Wednesday."""
+    THU: BusinessWindow.Weekday.ValueType  # 4
+    """Thursday."""
+    FRI: BusinessWindow.Weekday.ValueType  # 5
+    """Friday."""
+    SAT: BusinessWindow.Weekday.ValueType  # 6
+    """Saturday."""
+    SUN: BusinessWindow.Weekday.ValueType  # 7
+    """Sunday."""
+
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    start_time: _builtins.str
+    """When it starts, as `HH:MM`."""
+    end_time: _builtins.str
+    """When it ends, as `HH:MM`: on the next day when that is not after the start."""
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[Global___BusinessWindow.Weekday.ValueType]:
+        """The days on which the window starts; none means every day."""
+
+    def __init__(
+        self,
+        *,
+        weekdays: _abc.Iterable[Global___BusinessWindow.Weekday.ValueType] | None = ...,
+        start_time: _builtins.str = ...,
+        end_time: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusinessWindow: _TypeAlias = BusinessWindow  # noqa: Y015
+
+@_typing.final
+class BudgetFigures(_message.Message):
+    """How many promises of a period were kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MADE_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    BROKEN_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_FIELD_NUMBER: _builtins.int
+    BURN_RATE_FIELD_NUMBER: _builtins.int
+    made: _builtins.int
+    """Promises of alerts that opened in the period."""
+    kept: _builtins.int
+    """Those that were kept."""
+    broken: _builtins.int
+    """Those that were broken."""
+    share: _builtins.float
+    """`kept` / (`kept` + `broken`); unset when none is decided."""
+    budget_left: _builtins.float
+    """The share of the budget, 1 - objective, that is left: 1 untouched, 0 used up, negative beyond. Unset of nothing."""
+    burn_rate: _builtins.float
+    """How many times as fast as allowed promises are broken: 1 uses up the budget exactly. Unset of nothing."""
+    def __init__(
+        self,
+        *,
+        made: _builtins.int = ...,
+        kept: _builtins.int = ...,
+        broken: _builtins.int = ...,
+        share: _builtins.float | None = ...,
+        budget_left: _builtins.float | None = ...,
+        burn_rate: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left", b"_budget_left", "_burn_rate", b"_burn_rate", "_share", b"_share", "budget_left", b"budget_left", "burn_rate", b"burn_rate", "share", b"share"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left", b"_budget_left", "_burn_rate", b"_burn_rate", "_share", b"_share", "broken", b"broken", "budget_left", b"budget_left", "burn_rate", b"burn_rate", "kept", b"kept", "made", b"made", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget_left: _TypeAlias = _typing.Literal["budget_left"]  # noqa: Y015
+    _WhichOneofArgType__budget_left: _TypeAlias = _typing.Literal["_budget_left", b"_budget_left"]  # noqa: Y015
+    _WhichOneofReturnType__burn_rate: _TypeAlias = _typing.Literal["burn_rate"]  # noqa: Y015
+    _WhichOneofArgType__burn_rate: _TypeAlias = _typing.Literal["_burn_rate", b"_burn_rate"]  # noqa: Y015
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left) -> _WhichOneofReturnType__budget_left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burn_rate) -> _WhichOneofReturnType__burn_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+
+Global___BudgetFigures: _TypeAlias = BudgetFigures  # noqa: Y015
+
+@_typing.final
+class BurnRate(_message.Message):
+    """How fast the budget burns over a shorter window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    BURN_RATE_FIELD_NUMBER: _builtins.int
+    burn_rate: _builtins.float
+    """As in BudgetFigures, of that window."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """The window, until now."""
+
+    def __init__(
+        self,
+        *,
+        window: _duration_pb2.Duration | None = ...,
+        burn_rate: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_burn_rate", b"_burn_rate", "burn_rate", b"burn_rate", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_burn_rate", b"_burn_rate", "burn_rate", b"burn_rate", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__burn_rate: _TypeAlias = _typing.Literal["burn_rate"]  # noqa: Y015
+    _WhichOneofArgType__burn_rate: _TypeAlias = _typing.Literal["_burn_rate", b"_burn_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__burn_rate) -> _WhichOneofReturnType__burn_rate | None: ...
+
+Global___BurnRate: _TypeAlias = BurnRate  # noqa: Y015
+
+@_typing.final
+class SlaBudget(_message.Message):
+    """How a target stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_FIELD_NUMBER: _builtins.int
+    RESOLVE_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_BURN_RATES_FIELD_NUMBER: _builtins.int
+    RESOLVE_BURN_RATES_FIELD_NUMBER: _builtins.int
+    target_id: _builtins.str
+    """The target."""
+    objective: _builtins.float
+    """The share of promises that must be kept."""
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the rolling window, included."""
+
+    @_builtins.property
+    def end(self) -> _timestamp_pb2.Timestamp:
+        """Its end: now."""
+
+    @_builtins.property
+    def acknowledge(self) -> Global___BudgetFigures:
+        """Promises to acknowledge; unset when the target makes none."""
+
+    @_builtins.property
+    def resolve(self) -> Global___BudgetFigures:
+        """Promises to close; unset when the target makes none."""
+
+    @_builtins.property
+    def acknowledge_burn_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___BurnRate]:
+        """How fast the budget of acknowledgements burned over the last hour, six hours, day and three days."""
+
+    @_builtins.property
+    def resolve_burn_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___BurnRate]:
+        """The same of closings."""
+
+    def __init__(
+        self,
+        *,
+        target_id: _builtins.str = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        end: _timestamp_pb2.Timestamp | None = ...,
+        objective: _builtins.float = ...,
+        acknowledge: Global___BudgetFigures | None = ...,
+        resolve: Global___BudgetFigures | None = ...,
+        acknowledge_burn_rates: _abc.Iterable[Global___BurnRate] | None = ...,
+        resolve_burn_rates: _abc.Iterable[Global___BurnRate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "end", b"end", "resolve", b"resolve", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "acknowledge_burn_rates", b"acknowledge_burn_rates", "end", b"end", "objective", b"objective", "resolve", b"resolve", "resolve_burn_rates", b"resolve_burn_rates", "start", b"start", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlaBudget: _TypeAlias = SlaBudget  # noqa: Y015
 
 @_typing.final
 class SlaBreach(_message.Message):
@@ -467,15 +735,23 @@ class SlaBreach(_message.Message):
     ALERT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     BREACHED_AT_FIELD_NUMBER: _builtins.int
+    SETTLED_AT_FIELD_NUMBER: _builtins.int
+    RETRACTED_FIELD_NUMBER: _builtins.int
     target_id: _builtins.str
     """The target."""
     alert_id: _builtins.str
     """The alert."""
     kind: Global___SlaBreach.Kind.ValueType
     """Which promise."""
+    retracted: _builtins.bool
+    """True when news that came late says that the promise was kept: `settled_at` is before `breached_at`."""
     @_builtins.property
     def breached_at(self) -> _timestamp_pb2.Timestamp:
         """When the time was over."""
+
+    @_builtins.property
+    def settled_at(self) -> _timestamp_pb2.Timestamp:
+        """When the alert was acknowledged, or closed, after all; unset until then."""
 
     def __init__(
         self,
@@ -484,10 +760,12 @@ class SlaBreach(_message.Message):
         alert_id: _builtins.str = ...,
         kind: Global___SlaBreach.Kind.ValueType = ...,
         breached_at: _timestamp_pb2.Timestamp | None = ...,
+        settled_at: _timestamp_pb2.Timestamp | None = ...,
+        retracted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breached_at", b"breached_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breached_at", b"breached_at", "settled_at", b"settled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "breached_at", b"breached_at", "kind", b"kind", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "breached_at", b"breached_at", "kind", b"kind", "retracted", b"retracted", "settled_at", b"settled_at", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

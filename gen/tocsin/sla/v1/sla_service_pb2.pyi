@@ -451,6 +451,28 @@ class DeleteSlaTargetRequest(_message.Message):
 Global___DeleteSlaTargetRequest: _TypeAlias = DeleteSlaTargetRequest  # noqa: Y015
 
 @_typing.final
+class GetSlaBudgetRequest(_message.Message):
+    """Names the target whose budget is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    target_id: _builtins.str
+    """The target's id."""
+    def __init__(
+        self,
+        *,
+        target_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSlaBudgetRequest: _TypeAlias = GetSlaBudgetRequest  # noqa: Y015
+
+@_typing.final
 class ListSlaBreachesRequest(_message.Message):
     """Filters and pages through breaches."""
 

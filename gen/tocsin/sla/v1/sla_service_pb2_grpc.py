@@ -67,6 +67,11 @@ class SlaServiceStub:
                 request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.DeleteSlaTargetRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetSlaBudget = channel.unary_unary(
+                '/tocsin.sla.v1.SlaService/GetSlaBudget',
+                request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaBudgetRequest.SerializeToString,
+                response_deserializer=tocsin_dot_sla_dot_v1_dot_sla__pb2.SlaBudget.FromString,
+                _registered_method=True)
         self.ListSlaBreaches = channel.unary_unary(
                 '/tocsin.sla.v1.SlaService/ListSlaBreaches',
                 request_serializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.ListSlaBreachesRequest.SerializeToString,
@@ -120,6 +125,13 @@ class SlaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSlaBudget(self, request, context):
+        """How a target stands: the share of promises kept over its rolling window, and how fast its budget burns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSlaBreaches(self, request, context):
         """Lists breaches, the newest first.
         """
@@ -159,6 +171,11 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.DeleteSlaTarget,
                     request_deserializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.DeleteSlaTargetRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetSlaBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSlaBudget,
+                    request_deserializer=tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaBudgetRequest.FromString,
+                    response_serializer=tocsin_dot_sla_dot_v1_dot_sla__pb2.SlaBudget.SerializeToString,
             ),
             'ListSlaBreaches': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSlaBreaches,
@@ -329,6 +346,33 @@ class SlaService:
             '/tocsin.sla.v1.SlaService/DeleteSlaTarget',
             tocsin_dot_sla_dot_v1_dot_sla__service__pb2.DeleteSlaTargetRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSlaBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.sla.v1.SlaService/GetSlaBudget',
+            tocsin_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaBudgetRequest.SerializeToString,
+            tocsin_dot_sla_dot_v1_dot_sla__pb2.SlaBudget.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,8 @@ class SlaServiceStub:
     """Lists targets in the order of their ids."""
     DeleteSlaTarget: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.DeleteSlaTargetRequest, _empty_pb2.Empty]
     """Deletes a target; its breaches stay for the record."""
+    GetSlaBudget: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetSlaBudgetRequest, _sla_pb2.SlaBudget]
+    """How a target stands: the share of promises kept over its rolling window, and how fast its budget burns."""
     ListSlaBreaches: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListSlaBreachesRequest, _sla_service_pb2.ListSlaBreachesResponse]
     """Lists breaches, the newest first."""
 
@@ -83,6 +85,14 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_sla_service_pb2.DeleteSlaTargetRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Deletes a target; its breaches stay for the record."""
+
+    @_abc_1.abstractmethod
+    def GetSlaBudget(
+        self,
+        request: _sla_service_pb2.GetSlaBudgetRequest,
+        context: _aio.ServicerContext[_sla_service_pb2.GetSlaBudgetRequest, _abc.Awaitable[_sla_pb2.SlaBudget]],
+    ) -> _abc.Awaitable[_sla_pb2.SlaBudget]:
+        """How a target stands: the share of promises kept over its rolling window, and how fast its budget burns."""
 
     @_abc_1.abstractmethod
     def ListSlaBreaches(

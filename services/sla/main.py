@@ -60,16 +60,12 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
     )
-<<<<<<< HEAD
-    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock), server.grpc)
-    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
-=======
     relay = Relay(db, bus, stream=STREAM, source="/tocsin/sla")
     promises = Promises(db, clock, after=relay.wake)
     telling = DueLoop("promises", promises.tell, poll=POLL)
     recorder = Recorder(promises)
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock, promises), server.grpc)
->>>>>>> 62c5b59 (sla: targets, promises told of by due rows, budgets, breaches)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     alerts = Consumer(
         db=db,
         bus=bus,

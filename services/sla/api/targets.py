@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import AlreadyExists, Exhausted, NotFound, Problems
 from chassis.server import Context
+from identity.audit import audited
 from services.sla.convert import targets as convert
 from services.sla.promises import Promises
 from services.sla.storage import promises as storage
@@ -31,7 +32,7 @@ class TargetApi(sla_service_pb2_grpc.SlaServiceServicer):
         self, request: sla_service_pb2.CreateSlaTargetRequest, _: Context
     ) -> sla_pb2.SlaTarget:
         target = convert.new(request, self._clock.now())
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             made = await storage.of_request(conn, request.request_id)
             if made is None and await storage.count(conn) >= MOST:
                 raise Exhausted(f"there are {MOST} targets already", reason="TOO_MANY_TARGETS")
@@ -55,7 +56,7 @@ class TargetApi(sla_service_pb2_grpc.SlaServiceServicer):
         )
 
     async def DeleteSlaTarget(self, request: sla_service_pb2.DeleteSlaTargetRequest, _: Context) -> Empty:
-        async with self._db.begin() as conn:
+        async with audited(self._db) as conn:
             if not await storage.remove(conn, request.target_id):
                 raise _unknown(request.target_id)
         await self._promises.changed()

@@ -1,4 +1,4 @@
-"""The record of changes; there is nothing to configure yet."""
+"""The record of changes."""
 
 from alembic import op
 

@@ -2,8 +2,10 @@
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+from identity.audit import watch
+
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -14,6 +16,7 @@ STATEMENTS = (
         objective double precision not null, budget_window interval not null, created_at timestamptz not null,
         request_id text)""",
     "create unique index targets_request_id on targets (request_id)",
+    watch("targets", "target", "target_id"),
     """create table promises (
         alert_id uuid not null, target_id text not null, kind text not null, started_at timestamptz not null,
         at_risk_at timestamptz not null, due_at timestamptz not null, state text not null,

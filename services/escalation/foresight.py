@@ -11,10 +11,13 @@ from chassis.clock import Clock
 from chassis.db import Database
 from services.escalation.coverage import Coverage
 from services.escalation.domain.alert import Alert, Execution
-from services.escalation.domain.escalation import decide, targets
+from services.escalation.domain.course import targets
+from services.escalation.domain.escalation import Known, decide
 from services.escalation.domain.timer import Timer
+from services.escalation.domain.turns import Turn
 from services.escalation.steps import Steps
 from services.escalation.storage import timers
+from services.escalation.storage import turns as kept
 
 ALERTS = 1_000
 STEPS = 10_000
@@ -44,27 +47,36 @@ class Foresight:
         as_of = as_of or now
         async with self._db.connect() as conn:
             due = await timers.due_until(conn, as_of, ids=alert_ids, limit=ALERTS)
+            turns = await kept.every(conn, {alert.policy_id for _, alert in due})
         waiting = [(min(as_of, max(timer.due_at, now)), timer, alert) for timer, alert in due]
         found: list[Execution] = []
         while waiting and len(found) < STEPS:
             following: list[Waiting] = []
             for at, together in groupby(sorted(waiting, key=itemgetter(0)), key=itemgetter(0)):
-                steps, later = await self._at(at, list(together))
+                steps, later = await self._at(at, list(together), turns)
                 found += steps
                 following += [one for one in later if one[0] <= as_of]
             waiting = following
         return sorted(found, key=lambda step: (step.at, step.alert_id, step.level))[:STEPS]
 
-    async def _at(self, at: datetime, together: list[Waiting]) -> tuple[list[Execution], list[Waiting]]:
+    async def _at(
+        self, at: datetime, together: list[Waiting], turns: dict[tuple[str, int], Turn]
+    ) -> tuple[list[Execution], list[Waiting]]:
         policies = {alert.policy_id: await self._steps.policy(alert.policy_id) for _, _, alert in together}
-        wanted = {one for _, timer, alert in together for one in targets(policies[alert.policy_id], timer)}
-        covers = await self._coverage.foreseen(wanted, at)
+        wanted = {
+            one
+            for _, timer, alert in together
+            for one in targets(policies[alert.policy_id], alert.severity, timer, at)
+        }
+        known = Known(await self._coverage.foreseen(wanted, at), turns)
         steps: list[Execution] = []
         later: list[Waiting] = []
         for _, timer, alert in together:
-            decision = decide(policies[alert.policy_id], alert, timer, covers, at, execution_id=NOT_YET)
+            decision = decide(policies[alert.policy_id], alert, timer, known, at, execution_id=NOT_YET)
             if decision.execution is not None:
                 steps.append(decision.execution)
+            if (turn := decision.turn) is not None:
+                turns[turn.policy_id, turn.level] = turn
             if (following := decision.change.timer) is not None:
                 later.append((following.due_at, following, decision.change.alert))
         return steps, later

@@ -9,6 +9,7 @@ from chassis.auth import mint, scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.inbox import Consumer
 from chassis.loop import DueLoop
 from chassis.process import Running, running
 from chassis.relay import Relay
@@ -19,6 +20,7 @@ from chassis.wake import Wakeups
 from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
+from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
 from services.escalation.api.ingest import IngestingIntegrationApi
 from services.escalation.api.noise import NoiseApi
@@ -31,6 +33,7 @@ from services.escalation.foresight import Foresight
 from services.escalation.pager import Pager
 from services.escalation.reviews import Reviews
 from services.escalation.steps import Steps
+from services.escalation.storage import forgetting
 from services.escalation.storage import rules as stored
 from services.escalation.triggers import Triggers
 from services.escalation.verbs import Verbs
@@ -101,6 +104,25 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     triggers = Triggers(db=db, rules=rules, clock=clock, committed=changed)
     reviews = Reviews(db=db, rules=rules, clock=clock, committed=changed)
     verbs = Verbs(db=db, clock=clock, committed=acted)
+    handing_over = handovers.Handovers(db=db, clock=clock, armed=changed)
+    arrivals = Consumer(
+        db=db,
+        bus=bus,
+        stream=handovers.STREAM,
+        durable="escalation",
+        subjects=handovers.SUBJECTS,
+        handle=handing_over.handle,
+        after=handing_over.wake,
+    )
+    out_of_reach = Consumer(
+        db=db,
+        bus=bus,
+        stream=unreached.STREAM,
+        durable="escalation",
+        subjects=unreached.SUBJECTS,
+        handle=unreached.Unreached(rules=rules, clock=clock).handle,
+        after=lambda _: changed(),
+    )
     wakeups.on(stored.CHANNEL, rules.wake)
     wakeups.on(stored.CHANNEL, reviews.wake)
     wakeups.on(DUE, engine.wake)
@@ -130,6 +152,8 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
 
     async def keep() -> None:
         await outbox.maintain(db, now=clock.now())
+        async with db.begin() as conn:
+            await forgetting.forget(conn, clock.now())
 
     upkeep = DueLoop("upkeep", keep, poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
@@ -149,7 +173,9 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             wakeups.run,
             rules.run,
             relay.run,
-            *([engine.run, pager.run, announcer.run, reviews.run] if config.engine else []),
+            *([engine.run, pager.run, announcer.run, reviews.run, handing_over.run] if config.engine else []),
+            arrivals.run,
+            out_of_reach.run,
             upkeep.run,
             timekeeper.run,
         ],

@@ -1,6 +1,6 @@
 """Writes what verbs and steps have decided: alerts, timers, timelines and events, all in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,6 +12,7 @@ from chassis.outbox import Event
 from services.escalation.convert import alerts as convert
 from services.escalation.domain.alert import Action, Change, EventType, State
 from services.escalation.domain.timer import Kind, Timer
+from services.escalation.domain.turns import Turn
 from services.escalation.storage import noise
 from services.escalation.storage.changes import Changes, write
 from tocsin.escalation.v1 import alert_pb2
@@ -30,12 +31,17 @@ class Made:
 
 
 async def record(
-    conn: AsyncConnection, made: Sequence[Made], now: datetime, *, used: Iterable[Timer] = ()
+    conn: AsyncConnection,
+    made: Sequence[Made],
+    now: datetime,
+    *,
+    used: Iterable[Timer] = (),
+    turns: Collection[Turn] = (),
 ) -> list[alert_pb2.Alert]:
     """Writes the changes of alerts that are locked, in order, and answers each alert as it is after its change.
 
     Several changes of one alert follow one another: each begins with what the one before left. `used` are timers that
-    have been decided; they are gone, unless a change sets them anew.
+    have been decided; they are gone, unless a change sets them anew. `turns` are those of levels after these steps.
     """
     messages = [convert.alert_message(one.change.alert) for one in made]
     changes = [one.change for one in made]
@@ -50,6 +56,7 @@ async def record(
             stopped=stopped - timers.keys(),
             timers=timers.values(),
             actions=_actions(changes, now),
+            turns=turns,
             executions=[e.execution for change in changes for e in change.events if e.execution is not None],
             events=[event for pair in zip(made, messages, strict=True) for event in _events(*pair)],
         ),

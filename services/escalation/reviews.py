@@ -17,10 +17,10 @@ from chassis.db import Database
 from chassis.ids import uuid7
 from chassis.loop import DueLoop
 from chassis.snapshot import Snapshot
-from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import SILENCES, Alert, Change, State
 from services.escalation.domain.matcher import Matcher, all_match, parse
 from services.escalation.domain.noise import INHIBITIONS, InhibitionRule, sides
+from services.escalation.domain.quieting import quieted, released
 from services.escalation.domain.rules import Rules, Standing
 from services.escalation.judging import SETTLE, Judge
 from services.escalation.record import Made, record
@@ -220,7 +220,7 @@ async def _decided(
 def _quieted(judge: Judge, alert: Alert, standing: Standing, now: datetime) -> Change:
     """An open alert; groups do not matter to one that has opened already."""
     quiet = judge.overruled(standing) if alert.state is State.OPEN else None
-    return Change(alert) if quiet is None else verbs.quieted(alert, quiet, now)
+    return Change(alert) if quiet is None else quieted(alert, quiet, now)
 
 
 def _released(judge: Judge, alert: Alert, standing: Standing, now: datetime) -> Change:
@@ -229,8 +229,8 @@ def _released(judge: Judge, alert: Alert, standing: Standing, now: datetime) -> 
         return Change(alert)
     quiet = judge.quiet(standing, alert)
     if quiet is not None:
-        return verbs.quieted(alert, quiet, now)
-    change = verbs.released(alert, now)
+        return quieted(alert, quiet, now)
+    change = released(alert, now)
     judge.took(standing, change.alert)
     return change
 

@@ -19,6 +19,7 @@ from chassis.db import Database
 from chassis.errors import DomainError, Invalid, Unavailable
 from chassis.ids import uuid7
 from chassis.snapshot import Snapshot
+from services.escalation.bursts import hasten
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import Alert, Quiet, Report
@@ -26,6 +27,7 @@ from services.escalation.domain.flapping import History, Verdict, verdict
 from services.escalation.domain.integration import Flapping, Integration
 from services.escalation.domain.noise import AGGREGATIONS, FLAPPING
 from services.escalation.domain.rules import Rules, Standing
+from services.escalation.domain.timer import Timer
 from services.escalation.judging import Judge
 from services.escalation.record import Made, record
 from services.escalation.storage import alerts as storage
@@ -210,7 +212,7 @@ class Triggers:
         for _ in range(ATTEMPTS):
             try:
                 async with self._db.begin() as conn:
-                    return await _Joining(conn, triggers, now).run()
+                    return await _Joining(conn, triggers, self._rules.value, now).run()
             except _Overtaken:
                 _log.info("trigger_retried", reason="OVERTAKEN")
         raise Unavailable("others report the same at the same moment", reason="BUSY")
@@ -219,9 +221,12 @@ class Triggers:
 class _Joining:
     """One transaction that decides triggers under locks: requests, then groups, then alerts, each in order."""
 
-    def __init__(self, conn: AsyncConnection, triggers: Sequence[Trigger], now: datetime) -> None:
+    def __init__(
+        self, conn: AsyncConnection, triggers: Sequence[Trigger], rules: Rules, now: datetime
+    ) -> None:
         self._conn = conn
         self._triggers = triggers
+        self._rules = rules
         self._now = now
         self._judge = Judge(conn, now)
         self._live: dict[str, Alert] = {}
@@ -295,15 +300,21 @@ class _Joining:
         )
         if len(opened) < len(self._new):
             raise _Overtaken
-        made = [self._repeat(alert_id, triggers) for alert_id, triggers in self._again.items()]
+        repeated = {one: (self._judge.alerts[one], len(triggers)) for one, triggers in self._again.items()}
+        sooner = await hasten(self._conn, self._rules, repeated, self._now)
+        made = [
+            self._repeat(alert_id, triggers, sooner.get(alert_id))
+            for alert_id, triggers in self._again.items()
+        ]
         for message in await record(self._conn, made, self._now):
             self._messages[UUID(message.alert_id)] = message
         await self._judge.write()
         await kept.answer_requests(self._conn, taken)
 
-    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger]) -> Made:
+    def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger], sooner: Timer | None) -> Made:
         alert = self._judge.alerts[alert_id]
-        return Made(verbs.repeated(alert, triggers=len(triggers), now=self._now), triggers[-1].trace)
+        change = verbs.repeated(alert, triggers=len(triggers), now=self._now)
+        return Made(change if sooner is None else change._replace(timer=sooner), triggers[-1].trace)
 
 
 def _new(trigger: Trigger, quiet: Quiet | None, flaps: Verdict, now: datetime) -> tuple[New, alert_pb2.Alert]:

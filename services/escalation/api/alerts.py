@@ -19,6 +19,7 @@ from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import Alert, By, Change
 from services.escalation.domain.escalation import escalated_by_hand
+from services.escalation.domain.reopening import reopened
 from services.escalation.domain.rules import Rules
 from services.escalation.foresight import Foresight
 from services.escalation.steps import Steps
@@ -102,7 +103,7 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Context
     ) -> alert_pb2.Alert:
         """Somebody takes it."""
-        return await self._do(request, verbs.acknowledged)
+        return await self._do(request, acknowledged(self._rules.value))
 
     async def CloseAlert(self, request: alert_service_pb2.CloseAlertRequest, _: Context) -> alert_pb2.Alert:
         """It is over."""
@@ -120,7 +121,7 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         """A level is told at once; the answer is the alert after that."""
 
         def escalated(alert: Alert, by: By, now: datetime) -> Change:
-            policy = self._rules.value.policy_for(alert.facts(), named=alert.policy_id)
+            policy = self._rules.value.followed(alert.policy_id)
             return escalated_by_hand(policy, alert, by, request.level, now)
 
         return await self._do_now(request, escalated)
@@ -132,6 +133,10 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
             return verbs.snoozed(alert, by, convert.snoozed_until(request, now), now)
 
         return await self._do(request, snoozed)
+
+    async def ReopenAlert(self, request: alert_service_pb2.ReopenAlertRequest, _: Context) -> alert_pb2.Alert:
+        """It escalates again from the first level."""
+        return await self._do(request, reopened)
 
     async def ReassignAlert(
         self, request: alert_service_pb2.ReassignAlertRequest, _: Context
@@ -198,6 +203,16 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
             steps = await self._steps.evaluate(alert_ids)
         message = partial(convert.execution_message, foreseen=request.dry_run)
         return alert_service_pb2.RunEscalationsResponse(executions=map(message, steps))
+
+
+def acknowledged(rules: Rules) -> Verb:
+    """Somebody takes an alert, for as long as its policy gives."""
+
+    def verb(alert: Alert, by: By, now: datetime) -> Change:
+        reopen_after = rules.followed(alert.policy_id).reopen_after
+        return verbs.acknowledged(alert, by, now, reopen_after=reopen_after)
+
+    return verb
 
 
 def _read(request: alert_service_pb2.TriggerAlertRequest) -> Told | DomainError:

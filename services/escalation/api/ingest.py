@@ -1,9 +1,8 @@
 """What integrations send: signals that trigger, acknowledge or resolve alerts."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -14,11 +13,11 @@ from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.validation import count
 from chassis.wake import Wakeups
-from services.escalation.api.alerts import OUTCOMES, known
+from services.escalation.api.alerts import OUTCOMES, acknowledged, known
 from services.escalation.api.integrations import IntegrationApi
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
-from services.escalation.domain.alert import Alert, By, Change
+from services.escalation.domain.alert import By
 from services.escalation.domain.integration import Integration
 from services.escalation.domain.rules import Rules
 from services.escalation.storage import alerts as storage
@@ -32,10 +31,8 @@ MOST_SIGNALS = 1_000
 Placed: TypeAlias = tuple[int, Signal]
 """A signal and its place in the request."""
 
-_VERBS: dict[int, Callable[[Alert, By, datetime], Change]] = {
-    Signal.ACKNOWLEDGE: verbs.acknowledged,
-    Signal.RESOLVE: verbs.closed,
-}
+VERBS = frozenset({Signal.ACKNOWLEDGE, Signal.RESOLVE})
+"""The actions that do something to an alert that is there."""
 
 
 class IngestingIntegrationApi(IntegrationApi):
@@ -74,8 +71,8 @@ class IngestingIntegrationApi(IntegrationApi):
         )
 
     async def _take(self, integration: Integration, wave: Sequence[Placed]) -> dict[int, SignalResult]:
-        triggers = [one for one in wave if one[1].action not in _VERBS]
-        others = [one for one in wave if one[1].action in _VERBS]
+        triggers = [one for one in wave if one[1].action not in VERBS]
+        others = [one for one in wave if one[1].action in VERBS]
         triggered, done = await asyncio.gather(
             self._trigger(integration, triggers), self._carry_out(integration, others)
         )
@@ -113,7 +110,8 @@ class IngestingIntegrationApi(IntegrationApi):
         if problem is not None:
             return _failed(problem)
         if alert_id is not None:
-            verb, by = _VERBS[signal.action], By(actor, signal.note)
+            by = By(actor, signal.note)
+            verb = verbs.closed if signal.action == Signal.RESOLVE else acknowledged(self._rules.value)
             with suppress(Refused):
                 done = await self._verbs.submit(alert_id, lambda alert, now: verb(alert, by, now))
                 return SignalResult(alert_id=done.alert_id)

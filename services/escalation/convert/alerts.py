@@ -22,7 +22,7 @@ from services.escalation.domain.alert import (
     Severity,
     State,
 )
-from services.escalation.domain.policy import check_targets
+from services.escalation.domain.policy import check_target
 from services.escalation.domain.timer import Reason
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, events_pb2, integration_service_pb2
 from tocsin.notify.v1 import page_service_pb2
@@ -42,12 +42,13 @@ Order: TypeAlias = (
     | alert_service_pb2.EscalateAlertRequest
     | alert_service_pb2.SnoozeAlertRequest
     | alert_service_pb2.ReassignAlertRequest
+    | alert_service_pb2.ReopenAlertRequest
     | alert_service_pb2.CommentAlertRequest
 )
 """The requests of the verbs."""
 
-_SEVERITIES = {severity: alert_pb2.Severity.Value.Value(severity) for severity in Severity}
-_SEVERITY_OF = {number: severity for severity, number in _SEVERITIES.items()}
+SEVERITIES = {severity: alert_pb2.Severity.Value.Value(severity) for severity in Severity}
+_SEVERITY_OF = {number: severity for severity, number in SEVERITIES.items()}
 _STATES = {state: alert_pb2.Alert.State.Value(state) for state in State}
 _STATE_OF = {number: state for state, number in _STATES.items()}
 _REASONS = {reason: alert_pb2.EscalationExecution.Reason.Value(reason) for reason in Reason}
@@ -115,7 +116,7 @@ def order(request: Order) -> tuple[UUID, str, str]:
         case alert_service_pb2.SnoozeAlertRequest():
             _check_snooze(problems, request)
         case alert_service_pb2.ReassignAlertRequest():
-            _check_target(problems, request.target)
+            check_target(problems, "target", request.target)
     problems.check()
     return alert_id, request.actor, request.note
 
@@ -140,13 +141,6 @@ def snoozed_until(request: alert_service_pb2.SnoozeAlertRequest, now: datetime) 
     if not now < until <= now + LONGEST_SNOOZE:
         raise Invalid.field("until", f"is not within the coming {LONGEST_SNOOZE.days} days")
     return until
-
-
-def _check_target(problems: Problems, target: str) -> None:
-    wrong = Problems()
-    check_targets(wrong, "target", [target])
-    for field in wrong.found:
-        problems.add("target", field.description)
 
 
 def check_signal(signal: integration_service_pb2.Signal) -> None:
@@ -198,7 +192,7 @@ def alert_message(alert: Alert) -> alert_pb2.Alert:
         dedup_key=alert.dedup_key,
         title=alert.title,
         description=alert.description,
-        severity=_SEVERITIES[alert.severity],
+        severity=SEVERITIES[alert.severity],
         source=alert.source,
         labels=alert.labels,
         state=_STATES[alert.state],
@@ -217,6 +211,7 @@ def alert_message(alert: Alert) -> alert_pb2.Alert:
         version=alert.version,
         integration_id=alert.integration_id,
         flapping=alert.flapping,
+        exhausted_at=_stamp(alert.exhausted_at),
     )
 
 
@@ -244,6 +239,7 @@ def execution_message(execution: Execution, *, foreseen: bool = False) -> alert_
         recipients=execution.recipients,
         at=wire.timestamp(execution.at),
         stale=execution.stale,
+        catch_all=execution.catch_all,
     )
 
 

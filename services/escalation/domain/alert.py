@@ -5,7 +5,7 @@ What is made for every trigger is a NamedTuple: a frozen dataclass of twenty fie
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 from uuid import UUID
@@ -106,6 +106,7 @@ class Alert(NamedTuple):
     version: int
     integration_id: str = ""
     flapping: bool = False
+    exhausted_at: datetime | None = None
 
     def facts(self) -> Facts:
         """What rules see of it."""
@@ -126,7 +127,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One step of an escalation: who was told, and why. `stale`: by the last known coverage, roster was away."""
+    """One step of an escalation: who was told, and why.
+
+    `stale`: by the last known coverage, roster was away. `catch_all`: the levels have told nobody.
+    """
 
     execution_id: UUID
     alert_id: UUID
@@ -137,6 +141,7 @@ class Execution:
     recipients: tuple[str, ...]
     at: datetime
     stale: bool
+    catch_all: bool = False
 
 
 class Happened(NamedTuple):
@@ -220,10 +225,10 @@ def opened(
     )
     if quiet is None:
         return Change(alert, (Happened(EventType.OPENED, alert, now),), timer=first_step(alert_id, now))
-    return Change(alert, (Happened(_kind(quiet), alert, now),))
+    return Change(alert, (Happened(kind_of(quiet), alert, now),))
 
 
-def _kind(quiet: Quiet) -> EventType:
+def kind_of(quiet: Quiet) -> EventType:
     """Silences are people's wish; all else is found to be noise."""
     return EventType.SUPPRESSED if quiet.by.startswith(SILENCES) else EventType.NOISE_SUPPRESSED
 
@@ -234,7 +239,7 @@ def repeated(alert: Alert, *, triggers: int, now: datetime) -> Change:
     Raises Refused for a closed alert: a new one opens in its place.
     """
     if alert.state is State.CLOSED:
-        raise _refused(alert, "triggered again")
+        raise refusal(alert, "triggered again")
     again = alert._replace(
         trigger_count=alert.trigger_count + triggers,
         last_triggered_at=now,
@@ -243,51 +248,10 @@ def repeated(alert: Alert, *, triggers: int, now: datetime) -> Change:
     return Change(again, (Happened(EventType.REPEATED, again, now, triggers=triggers),))
 
 
-def quieted(alert: Alert, quiet: Quiet, now: datetime) -> Change:
-    """Something begins to keep the alert quiet: everything that waits for it ends.
+def acknowledged(alert: Alert, by: By, now: datetime, *, reopen_after: timedelta | None = None) -> Change:
+    """Somebody takes the alert: it escalates no further, unless it is forgotten for `reopen_after`.
 
-    Nothing happens to one that somebody has taken, that sleeps or is closed, or that the same keeps quiet already.
-    """
-    match alert.state:
-        case State.OPEN if alert.snoozed_until is None:
-            pass
-        case State.SUPPRESSED if (alert.suppressed_by, alert.parent_alert_id) != quiet:
-            pass
-        case State.OPEN | State.SUPPRESSED | State.ACKED | State.CLOSED:
-            return Change(alert)
-        case never:
-            assert_never(never)
-    silent = alert._replace(
-        state=State.SUPPRESSED,
-        suppressed_by=quiet.by,
-        parent_alert_id=quiet.parent_alert_id,
-        version=alert.version + 1,
-    )
-    return Change(silent, (Happened(_kind(quiet), silent, now),), hush=True)
-
-
-def released(alert: Alert, now: datetime) -> Change:
-    """What has kept the alert quiet is gone: it opens, and escalates from the first level.
-
-    Nothing happens to one that is not kept quiet.
-    """
-    match alert.state:
-        case State.SUPPRESSED:
-            loud = alert._replace(
-                state=State.OPEN, suppressed_by="", parent_alert_id=None, version=alert.version + 1
-            )
-            event = Happened(EventType.OPENED, loud, now)
-            return Change(loud, (event,), hush=True, timer=first_step(alert.alert_id, now))
-        case State.OPEN | State.ACKED | State.CLOSED:
-            return Change(alert)
-        case never:
-            assert_never(never)
-
-
-def acknowledged(alert: Alert, by: By, now: datetime) -> Change:
-    """Somebody takes the alert: it escalates no further. The first keeps the credit.
-
-    Raises Refused for a closed alert.
+    The first keeps the credit. Raises Refused for a closed alert.
     """
     match alert.state:
         case State.OPEN | State.SUPPRESSED:
@@ -299,13 +263,15 @@ def acknowledged(alert: Alert, by: By, now: datetime) -> Change:
                 suppressed_by="",
                 parent_alert_id=None,
                 version=alert.version + 1,
+                exhausted_at=None,
             )
             event = Happened(EventType.ACKNOWLEDGED, taken, now, actor=by.actor, note=by.note)
-            return Change(taken, (event,), ActionType.ACK, by, hush=True)
+            timer = Timer(alert.alert_id, Kind.REOPEN, now + reopen_after) if reopen_after else None
+            return Change(taken, (event,), ActionType.ACK, by, hush=True, timer=timer)
         case State.ACKED:
             return Change(alert)
         case State.CLOSED:
-            raise _refused(alert, "acknowledged")
+            raise refusal(alert, "acknowledged")
         case never:
             assert_never(never)
 
@@ -320,6 +286,7 @@ def closed(alert: Alert, by: By, now: datetime) -> Change:
                 closed_by=by.actor,
                 snoozed_until=None,
                 version=alert.version + 1,
+                exhausted_at=None,
             )
             event = Happened(EventType.CLOSED, over, now, actor=by.actor, note=by.note)
             return Change(over, (event,), ActionType.CLOSE, by, hush=True)
@@ -344,11 +311,11 @@ def escalated(alert: Alert, by: By, level: int, now: datetime) -> Change:
         case State.OPEN if alert.snoozed_until is None:
             return Change(alert, (), ActionType.ESCALATE, by, timer=timer)
         case State.OPEN | State.ACKED:
-            again = _reopened(alert)
+            again = open_again(alert)
             event = Happened(EventType.REOPENED, again, now, actor=by.actor, note=by.note)
             return Change(again, (event,), ActionType.ESCALATE, by, hush=True, timer=timer)
         case State.CLOSED | State.SUPPRESSED:
-            raise _refused(alert, "escalated")
+            raise refusal(alert, "escalated")
         case never:
             assert_never(never)
 
@@ -361,7 +328,7 @@ def reassigned(alert: Alert, by: By, target: str, now: datetime) -> Change:
     """
     match alert.state:
         case State.OPEN | State.ACKED:
-            given = _reopened(alert)
+            given = open_again(alert)
             event = Happened(EventType.REASSIGNED, given, now, actor=by.actor, note=by.note, target=target)
             level = max(1, alert.escalation_level)
             timer = Timer(
@@ -369,7 +336,7 @@ def reassigned(alert: Alert, by: By, target: str, now: datetime) -> Change:
             )
             return Change(given, (event,), ActionType.REASSIGN, by, hush=True, timer=timer)
         case State.CLOSED | State.SUPPRESSED:
-            raise _refused(alert, "reassigned")
+            raise refusal(alert, "reassigned")
         case never:
             assert_never(never)
 
@@ -378,26 +345,12 @@ def snoozed(alert: Alert, by: By, until: datetime, now: datetime) -> Change:
     """The alert sleeps: nobody is told until it wakes up. Raises Refused for a closed or suppressed alert."""
     match alert.state:
         case State.OPEN | State.ACKED:
-            asleep = alert._replace(snoozed_until=until, version=alert.version + 1)
+            asleep = alert._replace(snoozed_until=until, version=alert.version + 1, exhausted_at=None)
             event = Happened(EventType.SNOOZED, asleep, now, actor=by.actor, note=by.note)
             timer = Timer(alert.alert_id, Kind.WAKE, until)
             return Change(asleep, (event,), ActionType.SNOOZE, by, hush=True, timer=timer)
         case State.CLOSED | State.SUPPRESSED:
-            raise _refused(alert, "snoozed")
-        case never:
-            assert_never(never)
-
-
-def woken(alert: Alert, now: datetime) -> Change:
-    """A snoozed alert wakes up: open, escalating from the first level. Nothing when it does not sleep."""
-    match alert.state:
-        case State.OPEN | State.ACKED if alert.snoozed_until is not None:
-            awake = _reopened(alert)
-            event = Happened(EventType.REOPENED, awake, now)
-            timer = first_step(alert.alert_id, now)
-            return Change(awake, (event,), ActionType.REOPEN, hush=True, timer=timer)
-        case State.OPEN | State.ACKED | State.CLOSED | State.SUPPRESSED:
-            return Change(alert)
+            raise refusal(alert, "snoozed")
         case never:
             assert_never(never)
 
@@ -407,17 +360,20 @@ def first_step(alert_id: UUID, now: datetime) -> Timer:
     return Timer(alert_id, Kind.ESCALATE, now)
 
 
-def _reopened(alert: Alert) -> Alert:
+def open_again(alert: Alert) -> Alert:
+    """Open, taken by nobody and awake."""
     return alert._replace(
         state=State.OPEN,
         acked_at=None,
         acked_by="",
         snoozed_until=None,
         version=alert.version + 1,
+        exhausted_at=None,
     )
 
 
-def _refused(alert: Alert, what: str) -> Refused:
+def refusal(alert: Alert, what: str) -> Refused:
+    """What is said of a verb that makes no sense in the alert's state."""
     return Refused(
         f"alert {alert.alert_id} is {alert.state}: it cannot be {what}", reason=f"ALERT_{alert.state}"
     )

@@ -1,7 +1,7 @@
-"""What an alert's next step is: a pure function of its policy, its timer, who is on call, and `now`."""
+"""What becomes of a timer that is due: a pure function of its policy, its alert, who is on call, and `now`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -19,12 +19,13 @@ from services.escalation.domain.alert import (
     State,
     closed,
     escalated,
-    quieted,
-    released,
-    woken,
 )
-from services.escalation.domain.policy import EscalationPolicy, Step
+from services.escalation.domain.course import Course, Place, course
+from services.escalation.domain.policy import EscalationPolicy, Handover, Selection
+from services.escalation.domain.quieting import quieted, released
+from services.escalation.domain.reopening import forgotten, woken
 from services.escalation.domain.timer import Kind, Reason, Timer
+from services.escalation.domain.turns import Turn, next_in_turn
 
 AUTO_CLOSE = "auto-close"
 """Who is said to have closed an alert that stopped arriving."""
@@ -38,20 +39,38 @@ class Cover:
     stale: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known when timers are decided.
+
+    `covers` lacks the targets that nobody can say anything about; `turns` are those of the levels, by policy, that
+    tell people in turn; `told_since` names, by alert, whom its steps have told since the handover that is decided.
+    """
+
+    covers: Mapping[str, Cover]
+    turns: Mapping[tuple[str, int], Turn] = field(default_factory=dict)
+    told_since: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
+
+
 class Outcome(StrEnum):
     """What became of a timer that was due."""
 
     TOLD = "TOLD"
     TOLD_STALE = "TOLD_STALE"
     NOBODY = "NOBODY"
+    CATCH_ALL = "CATCH_ALL"
+    SKIPPED = "SKIPPED"
+    WAITING = "WAITING"
     EXHAUSTED = "EXHAUSTED"
+    UNTOLD = "UNTOLD"
     WOKEN = "WOKEN"
     QUIETED = "QUIETED"
     STEADY = "STEADY"
     STILL_COMING = "STILL_COMING"
     AUTO_CLOSED = "AUTO_CLOSED"
-    NOT_NEEDED = "NOT_NEEDED"
+    REOPENED = "REOPENED"
     NOT_OPEN = "NOT_OPEN"
+    NOT_NEEDED = "NOT_NEEDED"
     ROSTER_AWAY = "ROSTER_AWAY"
 
 
@@ -60,53 +79,38 @@ class Decision:
     """What is done about a timer that is due, and why.
 
     The timer is used up, unless the change arms another or the outcome is ROSTER_AWAY: then it stays, for later.
+    `turn` is the level's turn after this step, where it tells people in turn.
     """
 
     outcome: Outcome
     change: Change
     execution: Execution | None = None
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A level of a policy, in the how manieth time through its steps."""
+class _Whom:
+    """The people whom targets mean. `unsure`: roster is away and nobody is known."""
 
-    level: int
-    round: int
-    step: Step
+    people: tuple[str, ...]
+    stale: bool
 
-
-def place(policy: EscalationPolicy, timer: Timer) -> Place | None:
-    """Where the timer stands in the policy as it is now; None when the steps are exhausted."""
-    steps = policy.steps
-    if timer.level <= len(steps):
-        return Place(timer.level, timer.round, steps[timer.level - 1])
-    if timer.targets:
-        return Place(timer.level, timer.round, steps[-1])
-    if timer.round < policy.repeat_count:
-        return Place(1, timer.round + 1, steps[0])
-    return None
-
-
-def targets(policy: EscalationPolicy, timer: Timer) -> tuple[str, ...]:
-    """Whom roster must be asked for before the timer can be decided."""
-    if timer.kind is not Kind.ESCALATE:
-        return ()
-    found = place(policy, timer)
-    return timer.targets or (found.step.targets if found else ())
+    @property
+    def unsure(self) -> bool:
+        return self.stale and not self.people
 
 
 def decide(
     policy: EscalationPolicy,
     alert: Alert,
     timer: Timer,
-    resolved: Mapping[str, Cover],
+    known: Known,
     now: datetime,
     *,
     execution_id: UUID,
     auto_close_after: timedelta | None = None,
 ) -> Decision:
-    """What is done about a timer that is due; `resolved` lacks the targets that nobody could say anything about."""
+    """What is done about a timer that is due; `execution_id` is that of the step, should there be one."""
     match timer.kind:
         case Kind.STEADY:
             change = released(alert, now)
@@ -114,15 +118,15 @@ def decide(
         case Kind.CLOSE:
             return ceased(alert, auto_close_after, now)
         case Kind.WAKE:
-            change = woken(alert, now)
-            return Decision(Outcome.WOKEN if change.events else Outcome.NOT_OPEN, change)
+            return _opened_again(woken(alert, now), Outcome.WOKEN)
+        case Kind.REOPEN:
+            return _remembered(policy, alert, now)
+        case Kind.HANDOVER:
+            return _handed_over(policy, alert, timer, known, now, execution_id)
         case Kind.ESCALATE:
             if alert.state is not State.OPEN:
                 return Decision(Outcome.NOT_OPEN, Change(alert))
-            found = place(policy, timer)
-            if found is None:
-                return _exhausted(alert, now)
-            return _told(policy, alert, timer, found, resolved, now, execution_id)
+            return _Step(policy, alert, timer, known, now, execution_id).decide()
         case never:
             assert_never(never)
 
@@ -147,59 +151,179 @@ def hushed(alert: Alert, quiet: Quiet, now: datetime) -> Decision:
     return Decision(Outcome.QUIETED, quieted(alert, quiet, now))
 
 
-def _told(
+def _opened_again(change: Change, outcome: Outcome) -> Decision:
+    return Decision(outcome if change.events else Outcome.NOT_OPEN, change)
+
+
+def _remembered(policy: EscalationPolicy, alert: Alert, now: datetime) -> Decision:
+    """The alert opens again when the policy, as it is now, gives whoever has taken it no longer."""
+    if alert.state is not State.ACKED or alert.acked_at is None:
+        return Decision(Outcome.NOT_OPEN, Change(alert))
+    if policy.reopen_after is None:
+        return Decision(Outcome.NOT_NEEDED, Change(alert))
+    if (due_at := alert.acked_at + policy.reopen_after) > now:
+        return Decision(Outcome.WAITING, Change(alert, timer=Timer(alert.alert_id, Kind.REOPEN, due_at)))
+    return _opened_again(forgotten(alert, now), Outcome.REOPENED)
+
+
+def _handed_over(
     policy: EscalationPolicy,
     alert: Alert,
     timer: Timer,
-    found: Place,
-    resolved: Mapping[str, Cover],
+    known: Known,
     now: datetime,
     execution_id: UUID,
 ) -> Decision:
-    asked = timer.targets or found.step.targets
-    covers = [resolved[target] for target in asked if target in resolved]
-    recipients = tuple(dict.fromkeys(person for cover in covers for person in cover.responders))
-    stale = len(covers) < len(asked) or any(cover.stale for cover in covers)
-    if stale and not recipients:
-        return Decision(Outcome.ROSTER_AWAY, Change(alert))
+    """Whoever has come on call is told at the level that the alert is at; what it waits for goes on.
+
+    Those who came and are gone again are not told, nor those whom a step since the handover has told. While roster is
+    away the handover's own word counts.
+    """
+    if not _wanted(policy, alert):
+        return Decision(Outcome.NOT_OPEN, Change(alert))
+    whom = _whom(timer.targets, known.covers)
+    present = timer.people if whom.stale else [one for one in timer.people if one in whom.people]
+    told = known.told_since.get(alert.alert_id, frozenset())
+    recipients = tuple(person for person in present if person not in told)
+    if not recipients or timer.level != alert.escalation_level:
+        return Decision(Outcome.NOT_NEEDED, Change(alert))
     execution = Execution(
         execution_id=execution_id,
         alert_id=alert.alert_id,
         policy_id=policy.policy_id,
-        level=found.level,
-        reason=timer.reason,
-        targets=asked,
+        level=timer.level,
+        reason=Reason.SHIFT_HANDOVER,
+        targets=timer.targets,
         recipients=recipients,
         at=now,
-        stale=stale,
+        stale=whom.stale,
     )
-    after = alert._replace(escalation_level=found.level, version=alert.version + 1)
-    event = Happened(EventType.ESCALATED, after, now, execution=execution)
-    change = Change(after, (event,), timer=_following(policy, timer, found, now, told=bool(recipients)))
-    outcome = Outcome.NOBODY if not recipients else Outcome.TOLD_STALE if stale else Outcome.TOLD
-    return Decision(outcome, change, execution)
-
-
-def _following(policy: EscalationPolicy, timer: Timer, found: Place, now: datetime, *, told: bool) -> Timer:
-    """The next level when the time to acknowledge is over, or at once when there was nobody to tell.
-
-    Only a further time through the steps is waited for in either case: somebody may be on call by then.
-    """
-    again = found.level >= len(policy.steps) and found.round < policy.repeat_count
-    wait = told or again
-    return Timer(
-        timer.alert_id,
-        Kind.ESCALATE,
-        now + found.step.ack_timeout if wait else now,
-        level=found.level + 1,
-        round=found.round,
-        reason=Reason.ACK_TIMEOUT,
-    )
-
-
-def _exhausted(alert: Alert, now: datetime) -> Decision:
     after = alert._replace(version=alert.version + 1)
-    return Decision(Outcome.EXHAUSTED, Change(after, (Happened(EventType.EXHAUSTED, after, now),)))
+    change = Change(after, (Happened(EventType.ESCALATED, after, now, execution=execution),))
+    return Decision(Outcome.TOLD_STALE if whom.stale else Outcome.TOLD, change, execution)
+
+
+def _wanted(policy: EscalationPolicy, alert: Alert) -> bool:
+    states = {
+        Handover.OFF: (),
+        Handover.OPEN_ONLY: (State.OPEN,),
+        Handover.OPEN_AND_ACKED: (State.OPEN, State.ACKED),
+    }
+    return alert.state in states[policy.handover] and alert.snoozed_until is None
+
+
+def _whom(targets: tuple[str, ...], covers: Mapping[str, Cover]) -> _Whom:
+    found = [covers[target] for target in targets if target in covers]
+    people = tuple(dict.fromkeys(person for cover in found for person in cover.responders))
+    return _Whom(people, len(found) < len(targets) or any(cover.stale for cover in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The decision of the next step of an open alert."""
+
+    policy: EscalationPolicy
+    alert: Alert
+    timer: Timer
+    known: Known
+    now: datetime
+    execution_id: UUID
+
+    def decide(self) -> Decision:
+        """The first level that means somebody, or must not be passed over; else what the end of the steps brings."""
+        way = course(self.policy, self.alert.severity, self.timer, self.now)
+        for place in way.places:
+            whom = _whom(place.step.targets, self.known.covers)
+            if whom.unsure:
+                return Decision(Outcome.ROSTER_AWAY, Change(self.alert))
+            if whom.people or not place.step.skip_if_empty:
+                return self._told(way, place, whom)
+        return self._after_the_last(way) if way.told else self._caught(way)
+
+    def _told(self, way: Course, place: Place, whom: _Whom) -> Decision:
+        """The next level follows when the time to acknowledge is over, or at once when there was nobody to tell.
+
+        Only a further time through the steps is waited for in either case: somebody may be on call by then.
+        """
+        recipients, turn = whom.people, None
+        if place.step.selection is Selection.ROUND_ROBIN and recipients:
+            key = (self.policy.policy_id, place.level)
+            chosen, turn = next_in_turn(recipients, self.known.turns.get(key, Turn(*key)))
+            recipients = (chosen,)
+        told = way.told or bool(recipients)
+        again = place.level >= len(self.policy.steps) and not way.over
+        wait = bool(recipients or (again and told)) and not self.timer.hurry
+        following = Timer(
+            self.alert.alert_id,
+            Kind.ESCALATE,
+            self.now + place.step.ack_timeout if wait else self.now,
+            level=place.level + 1,
+            round=way.round,
+            reason=Reason.REPEAT_TRIGGER if self.timer.hurry else Reason.ACK_TIMEOUT,
+            told=told,
+        )
+        return self._step(place, replace(whom, people=recipients), following, turn)
+
+    def _caught(self, way: Course) -> Decision:
+        """Nobody was told in all of the steps: the catch-all is, or the next time through them is waited for."""
+        whom = _whom((self.policy.catch_all,), self.known.covers)
+        if whom.unsure:
+            return Decision(Outcome.ROSTER_AWAY, Change(self.alert))
+        last = Place(len(self.policy.steps), self.policy.steps[-1])
+        following = Timer(
+            self.alert.alert_id,
+            Kind.ESCALATE,
+            self.now + last.step.ack_timeout,
+            level=last.level + 1,
+            round=way.round,
+            reason=Reason.ACK_TIMEOUT,
+            told=True,
+        )
+        if whom.people:
+            caught = Place(last.level, replace(last.step, targets=(self.policy.catch_all,)))
+            return self._step(caught, whom, following, None, catch_all=True)
+        if way.over:
+            return self._exhausted(Outcome.UNTOLD)
+        return Decision(Outcome.WAITING, Change(self.alert, timer=following))
+
+    def _after_the_last(self, way: Course) -> Decision:
+        if way.over:
+            return self._exhausted(Outcome.EXHAUSTED)
+        level = len(self.policy.steps) + 1
+        again = replace(self.timer, due_at=self.now, level=level, round=way.round, targets=(), told=True)
+        return Decision(Outcome.SKIPPED, Change(self.alert, timer=again))
+
+    def _step(
+        self, place: Place, whom: _Whom, following: Timer, turn: Turn | None, *, catch_all: bool = False
+    ) -> Decision:
+        execution = Execution(
+            execution_id=self.execution_id,
+            alert_id=self.alert.alert_id,
+            policy_id=self.policy.policy_id,
+            level=place.level,
+            reason=self.timer.reason,
+            targets=place.step.targets,
+            recipients=whom.people,
+            at=self.now,
+            stale=whom.stale,
+            catch_all=catch_all,
+        )
+        after = self.alert._replace(
+            escalation_level=place.level, version=self.alert.version + 1, exhausted_at=None
+        )
+        event = Happened(EventType.ESCALATED, after, self.now, execution=execution)
+        outcome = Outcome.CATCH_ALL if catch_all else _outcome(whom)
+        return Decision(outcome, Change(after, (event,), timer=following), execution, turn)
+
+    def _exhausted(self, outcome: Outcome) -> Decision:
+        after = self.alert._replace(version=self.alert.version + 1, exhausted_at=self.now)
+        return Decision(outcome, Change(after, (Happened(EventType.EXHAUSTED, after, self.now),)))
+
+
+def _outcome(whom: _Whom) -> Outcome:
+    if not whom.people:
+        return Outcome.NOBODY
+    return Outcome.TOLD_STALE if whom.stale else Outcome.TOLD
 
 
 def escalated_by_hand(policy: EscalationPolicy, alert: Alert, by: By, level: int, now: datetime) -> Change:

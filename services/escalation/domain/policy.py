@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from chassis import validation
 from chassis.errors import Problems, Refused
+from services.escalation.domain.condition import Condition, check_condition
 from services.escalation.domain.matcher import check_matchers
 
 DEFAULT = "default"
@@ -15,7 +16,8 @@ DEFAULT = "default"
 
 ACTIVE = "oncall://active"
 ACK_TIMEOUT = timedelta(seconds=300)
-SECOND, DAY = timedelta(seconds=1), timedelta(hours=24)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=24)
+LONGEST_REOPEN = 30 * DAY
 _NAME = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _TARGET = re.compile(f"oncall://{_NAME}|oncall://(?!active/){_NAME}/next|(responder|team)://{_NAME}")
 
@@ -28,12 +30,29 @@ class Handover(StrEnum):
     OFF = "OFF"
 
 
+class Selection(StrEnum):
+    """Who of the people whom a level means is told."""
+
+    ALL = "ALL"
+    ROUND_ROBIN = "ROUND_ROBIN"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A level: who is told, and how long to wait for an acknowledgement before the next."""
+    """A level: who is told, and how long to wait for an acknowledgement before the next.
+
+    With `skip_if_empty` a level that means nobody is passed over, as one is whose condition does not hold.
+    """
 
     targets: tuple[str, ...]
     ack_timeout: timedelta = ACK_TIMEOUT
+    selection: Selection = Selection.ALL
+    skip_if_empty: bool = False
+    condition: Condition | None = None
+
+    def is_for(self, severity: str, now: datetime) -> bool:
+        """Whether the level is for an alert of this severity at `now`."""
+        return self.condition is None or self.condition.holds(severity, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +65,10 @@ class RepeatTrigger:
 
 @dataclass(frozen=True, slots=True)
 class EscalationPolicy:
-    """A policy; `steps[0]` is level 1, and all of them are gone through `1 + repeat_count` times."""
+    """A policy; `steps[0]` is level 1, and all of them are gone through `1 + repeat_count` times.
+
+    `catch_all` is the target that is told when a time through the steps has told nobody, '' where none is chosen.
+    """
 
     policy_id: str
     display_name: str
@@ -58,6 +80,8 @@ class EscalationPolicy:
     handover: Handover
     created_at: datetime
     updated_at: datetime
+    catch_all: str = ""
+    reopen_after: timedelta | None = None
 
 
 BUILT_IN = EscalationPolicy(
@@ -85,21 +109,31 @@ def check_policy(policy: EscalationPolicy, problems: Problems) -> None:
     for place, step in enumerate(policy.steps):
         check_targets(problems, f"steps[{place}].targets", step.targets)
         validation.span(problems, f"steps[{place}].ack_timeout", step.ack_timeout, least=SECOND, most=DAY)
+        if step.condition is not None:
+            check_condition(problems, f"steps[{place}].condition", step.condition)
     validation.number(problems, "repeat_count", policy.repeat_count, least=0, most=100)
     if policy.repeat_trigger is not None:
         _check_repeat(problems, policy.repeat_trigger)
+    if policy.catch_all:
+        check_target(problems, "catch_all", policy.catch_all)
+    validation.span(problems, "reopen_after", policy.reopen_after, least=MINUTE, most=LONGEST_REOPEN)
 
 
 def check_targets(problems: Problems, path: str, targets: Sequence[str]) -> None:
     """Notes how many targets there are, where it is not 1 to 20, and each that is none."""
     validation.count(problems, path, targets, least=1, most=20)
     for place, target in enumerate(targets):
-        if not _TARGET.fullmatch(target):
-            problems.add(
-                f"{path}[{place}]",
-                f"{target[:80]!r} is not a target; want oncall://active, oncall://<schedule_id>, "
-                "oncall://<schedule_id>/next, responder://<responder_id> or team://<team_id>",
-            )
+        check_target(problems, f"{path}[{place}]", target)
+
+
+def check_target(problems: Problems, path: str, target: str) -> None:
+    """Notes a text that is no target."""
+    if not _TARGET.fullmatch(target):
+        problems.add(
+            path,
+            f"{target[:80]!r} is not a target; want oncall://active, oncall://<schedule_id>, "
+            "oncall://<schedule_id>/next, responder://<responder_id> or team://<team_id>",
+        )
 
 
 def _check_repeat(problems: Problems, repeat: RepeatTrigger) -> None:

@@ -1,6 +1,7 @@
 """Every rule in force, compiled once per change: which policy an alert follows, and what may keep it quiet."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from services.escalation.domain.grouping import GroupKey
 from services.escalation.domain.integration import Integration, hashed
 from services.escalation.domain.matcher import Index, Matcher, parse
 from services.escalation.domain.noise import AggregationRule, InhibitionRule, Side, sides
-from services.escalation.domain.policy import BUILT_IN, DEFAULT, EscalationPolicy
+from services.escalation.domain.policy import ACTIVE, BUILT_IN, DEFAULT, EscalationPolicy
 from services.escalation.domain.silence import SilenceRule
 
 __all__ = ["Facts", "Rules"]
@@ -49,6 +50,7 @@ class Rules:
     ) -> None:
         """Raises MatcherError for a matcher that was never checked."""
         self._policies = {policy.policy_id: policy for policy in policies}
+        self._followed: dict[str, EscalationPolicy] = {}
         chosen = sorted(
             (policy for policy in self._policies.values() if policy.matchers),
             key=lambda policy: (policy.priority, policy.policy_id),
@@ -80,6 +82,20 @@ class Rules:
     def policy(self, policy_id: str) -> EscalationPolicy | None:
         """The policy with this id."""
         return self._policies.get(policy_id)
+
+    def followed(self, policy_id: str) -> EscalationPolicy:
+        """The policy with this id as alerts follow it, the policy `default` where it is gone.
+
+        Its catch-all, where it has chosen none, is that of the policy `default`, and else everyone on call.
+        """
+        followed = self._followed.get(policy_id)
+        if followed is None:
+            default = self._policies.get(DEFAULT, BUILT_IN)
+            policy = self._policies.get(policy_id, default)
+            followed = replace(policy, catch_all=policy.catch_all or default.catch_all or ACTIVE)
+            if policy_id in self._policies:
+                self._followed[policy_id] = followed
+        return followed
 
     def policy_for(self, facts: Facts, *, named: str = "") -> EscalationPolicy:
         """The policy that is named and exists, else the first by priority, then id, whose matchers all match.

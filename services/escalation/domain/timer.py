@@ -13,6 +13,8 @@ class Kind(StrEnum):
     WAKE = "WAKE"
     STEADY = "STEADY"
     CLOSE = "CLOSE"
+    REOPEN = "REOPEN"
+    HANDOVER = "HANDOVER"
 
 
 class Reason(StrEnum):
@@ -31,6 +33,8 @@ class Timer:
 
     `level` counts from 1 and may be one past the policy's last: then the steps are gone through again, or the
     escalation is exhausted. `round` counts from 0. `targets` stand in for the level's own; empty: the level's.
+    `told` says whether this time through the steps has told anybody yet, `hurry` that the step after this one is to
+    follow at once. Of a handover `due_at` is its instant, `people` are those who come, `targets` the schedules.
     """
 
     alert_id: UUID
@@ -40,3 +44,6 @@ class Timer:
     round: int = 0
     reason: Reason = Reason.INITIAL
     targets: tuple[str, ...] = ()
+    told: bool = False
+    hurry: bool = False
+    people: tuple[str, ...] = ()

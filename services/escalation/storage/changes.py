@@ -13,22 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.outbox import COLUMNS, Event
 from services.escalation.domain.alert import Action, Alert, Execution
 from services.escalation.domain.timer import Kind, Timer
+from services.escalation.domain.turns import Turn
 
 _WRITE = text(
     f"""with step as materialized (
         select * from json_to_recordset(:executions) as step (
             execution_id uuid, alert_id uuid, policy_id text, level smallint, reason text, targets text[],
-            recipients text[], at timestamptz, stale boolean)
+            recipients text[], at timestamptz, stale boolean, catch_all boolean)
     ), changed as (
         update alerts set
             state = new.state, acked_at = new.acked_at, acked_by = new.acked_by, closed_at = new.closed_at,
             closed_by = new.closed_by, snoozed_until = new.snoozed_until, trigger_count = new.trigger_count,
             last_triggered_at = new.last_triggered_at, escalation_level = new.escalation_level,
-            suppressed_by = new.suppressed_by, parent_alert_id = new.parent_alert_id, version = new.version
+            suppressed_by = new.suppressed_by, parent_alert_id = new.parent_alert_id, version = new.version,
+            exhausted_at = new.exhausted_at
         from json_to_recordset(:alerts) as new (
             alert_id uuid, state text, acked_at timestamptz, acked_by text, closed_at timestamptz,
             closed_by text, snoozed_until timestamptz, trigger_count int, last_triggered_at timestamptz,
-            escalation_level smallint, suppressed_by text, parent_alert_id uuid, version bigint)
+            escalation_level smallint, suppressed_by text, parent_alert_id uuid, version bigint,
+            exhausted_at timestamptz)
         where alerts.alert_id = new.alert_id
     ), stopped as (
         delete from timers using unnest(:stopped_ids, :stopped_kinds) stopped (id, what)
@@ -36,25 +39,30 @@ _WRITE = text(
     ), unsent as (
         delete from pages where alert_id = any (:hushed)
     ), armed as (
-        insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
-        select alert_id, kind, due_at, level, round, reason, targets, due_at
+        insert into timers (alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, ready_at)
+        select alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, due_at
         from json_to_recordset(:timers) as timer (
             alert_id uuid, kind text, due_at timestamptz, level smallint, round smallint, reason text,
-            targets text[])
+            targets text[], told boolean, hurry boolean, people text[])
         on conflict (alert_id, kind) do update set
             due_at = excluded.due_at, level = excluded.level, round = excluded.round,
-            reason = excluded.reason, targets = excluded.targets, ready_at = excluded.ready_at, claim = null
+            reason = excluded.reason, targets = excluded.targets, told = excluded.told,
+            hurry = excluded.hurry, people = excluded.people, ready_at = excluded.ready_at, claim = null
     ), noted as (
         insert into actions (alert_id, action_id, type, actor, note, at)
         select * from json_to_recordset(:actions) as action (
             alert_id uuid, action_id uuid, type text, actor text, note text, at timestamptz)
     ), stepped as (
         insert into executions
-            (execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale)
+            (execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale, catch_all)
         select * from step
     ), paged as (
         insert into pages (execution_id, alert_id, ready_at, attempts)
         select execution_id, alert_id, at, 0 from step where recipients <> '{{}}'
+    ), turned as (
+        insert into turns (policy_id, level, told)
+        select * from json_to_recordset(:turns) as turn (policy_id text, level smallint, told text[])
+        on conflict (policy_id, level) do update set told = excluded.told
     )
     insert into outbox ({COLUMNS})
     select event_id, event, subject, decode(data, 'hex'), at, trace_parent
@@ -81,6 +89,7 @@ class Changes:
     timers: Collection[Timer] = ()
     actions: Sequence[Action] = ()
     executions: Sequence[Execution] = ()
+    turns: Collection[Turn] = ()
     events: Sequence[Event] = ()
 
 
@@ -93,6 +102,7 @@ async def write(conn: AsyncConnection, changes: Changes) -> None:
             "timers": _json(map(_timer, changes.timers)),
             "actions": _json(map(_action, changes.actions)),
             "executions": _json(map(_execution, changes.executions)),
+            "turns": _json(one._asdict() for one in changes.turns),
             "events": _json(_event(*one) for one in enumerate(changes.events)),
             "hushed": list(changes.hushed),
             "stopped_ids": [alert_id for alert_id, _ in changes.stopped],
@@ -120,6 +130,7 @@ def _alert(alert: Alert) -> Mapping[str, Any]:
         "suppressed_by": alert.suppressed_by,
         "parent_alert_id": alert.parent_alert_id,
         "version": alert.version,
+        "exhausted_at": alert.exhausted_at,
     }
 
 
@@ -132,6 +143,9 @@ def _timer(timer: Timer) -> Mapping[str, Any]:
         "round": timer.round,
         "reason": timer.reason,
         "targets": timer.targets,
+        "told": timer.told,
+        "hurry": timer.hurry,
+        "people": timer.people,
     }
 
 
@@ -157,6 +171,7 @@ def _execution(step: Execution) -> Mapping[str, Any]:
         "recipients": step.recipients,
         "at": step.at,
         "stale": step.stale,
+        "catch_all": step.catch_all,
     }
 
 

@@ -13,13 +13,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.escalation.domain.alert import Alert, Execution, Severity, State
-from services.escalation.domain.timer import Reason
+from services.escalation.domain.timer import Reason, Timer
 from services.escalation.tables.alerts import coverage, executions
 
-_EXECUTION: LiteralString = "execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale"
+_EXECUTION: LiteralString = (
+    "execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale, catch_all"
+)
 _ALERT: LiteralString = """alert_id, dedup_key, title, description, severity, source, labels, state, policy_id,
     opened_at, acked_at, acked_by, closed_at, closed_by, snoozed_until, trigger_count, last_triggered_at,
-    escalation_level, suppressed_by, parent_alert_id, version, integration_id, flapping"""
+    escalation_level, suppressed_by, parent_alert_id, version, integration_id, flapping, exhausted_at"""
 _COLUMNS = len(executions.c)
 
 _CLAIM_PAGES: LiteralString = f"""
@@ -61,6 +63,21 @@ async def of_alert(
     return [Execution(**row._asdict()) for row in await conn.execute(query)]
 
 
+async def told_since(conn: AsyncConnection, handovers: Sequence[Timer]) -> dict[UUID, frozenset[str]]:
+    """Whom the steps of these timers' alerts have told since the handover that each is about."""
+    if not handovers:
+        return {}
+    since = {timer.alert_id: timer.due_at for timer in handovers}
+    query = select(executions.c.alert_id, executions.c.at, executions.c.recipients).where(
+        executions.c.alert_id.in_(list(since)), executions.c.at >= min(since.values())
+    )
+    told: dict[UUID, set[str]] = {}
+    for row in await conn.execute(query):
+        if row.at >= since[row.alert_id]:
+            told.setdefault(row.alert_id, set()).update(row.recipients)
+    return {alert_id: frozenset(people) for alert_id, people in told.items()}
+
+
 async def claim_pages(conn: RawConnection, *, now: datetime, until: datetime, limit: int) -> list[Page]:
     """Claims up to `limit` pages until `until`, those first that wait longest.
 
@@ -73,9 +90,18 @@ async def claim_pages(conn: RawConnection, *, now: datetime, until: datetime, li
 
 
 def _execution(row: Sequence[Any]) -> Execution:
-    execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale = row
+    execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale, catch_all = row
     return Execution(
-        execution_id, alert_id, policy_id, level, Reason(reason), tuple(targets), tuple(recipients), at, stale
+        execution_id,
+        alert_id,
+        policy_id,
+        level,
+        Reason(reason),
+        tuple(targets),
+        tuple(recipients),
+        at,
+        stale,
+        catch_all,
     )
 
 

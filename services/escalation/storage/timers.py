@@ -1,9 +1,9 @@
 """Statements on timers: claimed by one replica for a lease, and used up only under the claim that they have."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
-from services.escalation.domain.alert import Alert
+from services.escalation.domain.alert import Alert, Severity
 from services.escalation.domain.timer import Kind, Reason, Timer
 from services.escalation.tables.alerts import alerts, timers
 
-_FIELDS = [timers.c[name] for name in ("alert_id", "kind", "due_at", "level", "round", "reason", "targets")]
+_FIELDS = [timers.c[field.name] for field in fields(Timer)]
 
 _CLAIM: LiteralString = """
 update timers set ready_at = %(until)b, claim = %(claim)b
@@ -27,17 +27,19 @@ from (
     order by ready_at limit %(limit)b for update skip locked
 ) due join alerts using (alert_id)
 where timers.alert_id = due.alert_id and timers.kind = due.kind
-returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, policy_id"""
+returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, told, hurry, people, policy_id,
+    severity"""
 
 _NEXT: LiteralString = "select min(ready_at) from timers"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A timer that this replica has claimed, and the policy that its alert follows."""
+    """A timer that this replica has claimed, and what its alert follows: a policy, by its severity."""
 
     timer: Timer
     policy_id: str
+    severity: Severity
 
 
 async def claim(
@@ -56,16 +58,29 @@ async def claim(
     values = {"until": until, "claim": claim_id, "now": now, "limit": limit, "ids": list(ids) or None}
     async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
         rows = await (await cursor.execute(_CLAIM, values)).fetchall()
-    return [
-        Due(Timer(alert_id, Kind(kind), due_at, level, round_, Reason(reason), tuple(targets)), policy_id)
-        for alert_id, kind, due_at, level, round_, reason, targets, policy_id in rows
-    ]
+    return [Due(_timer(row[:-2]), row[-2], Severity(row[-1])) for row in rows]
+
+
+def _timer(row: Sequence[Any]) -> Timer:
+    alert_id, kind, due_at, level, round_, reason, targets, told, hurry, people = row
+    return Timer(
+        alert_id,
+        Kind(kind),
+        due_at,
+        level,
+        round_,
+        Reason(reason),
+        tuple(targets),
+        told,
+        hurry,
+        tuple(people),
+    )
 
 
 async def lock_claimed(
     conn: AsyncConnection, claim_id: UUID, ids: Collection[UUID]
 ) -> list[tuple[Timer, Alert]]:
-    """Locks what is still claimed of these alerts, timers with their alerts, in the order of the alerts' ids.
+    """Locks what is still claimed of these alerts, timers with their alerts, in the order of the alerts' ids and kinds.
 
     A timer that somebody stopped or set anew, or that another replica claimed after the lease, is not among them.
     """
@@ -73,11 +88,18 @@ async def lock_claimed(
         select(*_FIELDS, *[column.label(f"alert_{column.name}") for column in alerts.c])
         .join_from(alerts, timers, timers.c.alert_id == alerts.c.alert_id)
         .where(timers.c.alert_id == any_(literal(list(ids), ARRAY(Uuid))), timers.c.claim == claim_id)
-        .order_by(alerts.c.alert_id)
+        .order_by(alerts.c.alert_id, timers.c.kind)
         .with_for_update()
     )
     width = len(_FIELDS)
     return [(Timer(*row[:width]), Alert(*row[width:])) for row in await conn.execute(query)]
+
+
+async def escalating(conn: AsyncConnection, alert_ids: Collection[UUID]) -> dict[UUID, Timer]:
+    """The next steps of these alerts, which are locked: so nobody changes them meanwhile."""
+    wanted = literal(list(alert_ids), ARRAY(Uuid))
+    query = select(*_FIELDS).where(timers.c.alert_id == any_(wanted), timers.c.kind == Kind.ESCALATE)
+    return {row.alert_id: Timer(*row) for row in await conn.execute(query)}
 
 
 async def postpone(conn: AsyncConnection, later: Sequence[Timer], until: datetime) -> None:
@@ -99,11 +121,14 @@ async def next_at(conn: RawConnection) -> datetime | None:
 async def due_until(
     conn: AsyncConnection, at: datetime, *, ids: Collection[UUID], limit: int
 ) -> list[tuple[Timer, Alert]]:
-    """Up to `limit` timers due by `at`, of these alerts or of all, those first that are due longest; no lock."""
+    """Up to `limit` timers due by `at`, of these alerts or of all, those first that are due longest; no lock.
+
+    Handovers are not among them.
+    """
     query = (
         select(*_FIELDS, *[column.label(f"alert_{column.name}") for column in alerts.c])
         .join_from(alerts, timers, timers.c.alert_id == alerts.c.alert_id)
-        .where(timers.c.due_at <= at)
+        .where(timers.c.due_at <= at, timers.c.kind != Kind.HANDOVER)
         .order_by(timers.c.due_at, timers.c.alert_id)
         .limit(limit)
     )

@@ -42,6 +42,7 @@ alerts = Table(
     Column("version", BigInteger, nullable=False),
     Column("integration_id", Text, nullable=False),
     Column("flapping", Boolean, nullable=False),
+    Column("exhausted_at", INSTANT),
 )
 
 actions = Table(
@@ -67,6 +68,7 @@ executions = Table(
     Column("recipients", ARRAY(Text, as_tuple=True), nullable=False),
     Column("at", INSTANT, nullable=False),
     Column("stale", Boolean, nullable=False),
+    Column("catch_all", Boolean, nullable=False),
 )
 
 pages = Table(
@@ -89,10 +91,51 @@ timers = Table(
     Column("round", SmallInteger, nullable=False),
     Column("reason", _words(Reason), nullable=False),
     Column("targets", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("hurry", Boolean, nullable=False),
+    Column("people", ARRAY(Text, as_tuple=True), nullable=False),
     Column("ready_at", INSTANT, nullable=False),
     Column("claim", Uuid),
 )
 """`ready_at`: from when on a replica may claim the timer: when it is due, or when another's lease runs out."""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("policy_id", Text, primary_key=True),
+    Column("level", SmallInteger, primary_key=True),
+    Column("told", ARRAY(Text, as_tuple=True), nullable=False),
+)
+"""Whom each level that tells people in turn has told, the last of them last."""
+
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("schedule_id", Text, primary_key=True),
+    Column("at", INSTANT, primary_key=True),
+    Column("incoming", ARRAY(Text, as_tuple=True), nullable=False),
+    Column("looks", SmallInteger, nullable=False),
+    Column("ready_at", INSTANT, nullable=False),
+)
+"""Handovers whose alerts are yet to be looked for, from `ready_at` on, and how often they were."""
+
+unreached = Table(
+    "unreached",
+    metadata,
+    Column("execution_id", Uuid, primary_key=True),
+    Column("responder_id", Text, primary_key=True),
+    Column("at", INSTANT, nullable=False),
+)
+"""People whom a step meant and nothing reaches, as notify tells."""
+
+bursts = Table(
+    "bursts",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("at", INSTANT, primary_key=True),
+    Column("triggers", Integer, nullable=False),
+)
+"""Triggers of open alerts that count for the repeat trigger of their policies."""
 
 requests = Table(
     "requests",

@@ -1,7 +1,7 @@
 """Policies, noise rules and integrations as declared tables; rows become the domain's values."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -19,8 +19,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from services.escalation.domain.condition import Condition
 from services.escalation.domain.integration import Flapping
-from services.escalation.domain.policy import Handover, RepeatTrigger, Step
+from services.escalation.domain.policy import Handover, RepeatTrigger, Selection, Step
 from services.escalation.domain.recurrence import Recurrence
 from services.escalation.tables import metadata
 
@@ -34,12 +35,47 @@ class Steps(TypeDecorator[tuple[Step, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: tuple[Step, ...] | None, _: Dialect) -> Any:
-        return [
-            {"targets": step.targets, "ack_timeout": step.ack_timeout.total_seconds()} for step in value or ()
-        ]
+        return [_kept(step) for step in value or ()]
 
     def process_result_value(self, value: Any, _: Dialect) -> tuple[Step, ...]:
-        return tuple(Step(tuple(s["targets"]), timedelta(seconds=s["ack_timeout"])) for s in value)
+        return tuple(map(_step, value))
+
+
+def _kept(step: Step) -> Mapping[str, Any]:
+    condition = step.condition
+    return {
+        "targets": step.targets,
+        "ack_timeout": step.ack_timeout.total_seconds(),
+        "selection": step.selection,
+        "skip_if_empty": step.skip_if_empty,
+        "condition": condition
+        and {
+            "severities": sorted(condition.severities),
+            "weekdays": sorted(condition.weekdays),
+            "start_time": f"{condition.start_time:%H:%M}",
+            "end_time": f"{condition.end_time:%H:%M}",
+            "time_zone": condition.time_zone,
+        },
+    }
+
+
+def _step(kept: Mapping[str, Any]) -> Step:
+    """A step as it was kept; those of the first version have targets and a timeout alone."""
+    condition = kept.get("condition")
+    return Step(
+        tuple(kept["targets"]),
+        timedelta(seconds=kept["ack_timeout"]),
+        Selection(kept.get("selection", Selection.ALL)),
+        kept.get("skip_if_empty", False),
+        condition
+        and Condition(
+            frozenset(condition["severities"]),
+            frozenset(condition["weekdays"]),
+            time.fromisoformat(condition["start_time"]),
+            time.fromisoformat(condition["end_time"]),
+            condition["time_zone"],
+        ),
+    )
 
 
 class Repeat(TypeDecorator[RepeatTrigger]):
@@ -109,6 +145,8 @@ policies = Table(
     Column("handover", Enum(Handover, native_enum=False, length=32), nullable=False),
     Column("created_at", AT, nullable=False),
     Column("updated_at", AT, nullable=False),
+    Column("catch_all", Text, nullable=False),
+    Column("reopen_after", Interval),
     Column("request_id", Text, unique=True),
 )
 

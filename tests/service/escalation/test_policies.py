@@ -22,7 +22,7 @@ from tests.service.escalation.world import Replica, World
 from tocsin.escalation.v1.alert_pb2 import Severity
 from tocsin.escalation.v1.integration_pb2 import Integration
 from tocsin.escalation.v1.integration_service_pb2 import CreateIntegrationRequest
-from tocsin.escalation.v1.policy_pb2 import EscalationPolicy, EscalationStep, RepeatTrigger
+from tocsin.escalation.v1.policy_pb2 import EscalationPolicy, EscalationStep, RepeatTrigger, StepCondition
 from tocsin.escalation.v1.policy_service_pb2 import (
     CreateEscalationPolicyRequest,
     DeleteEscalationPolicyRequest,
@@ -46,11 +46,24 @@ def database_team(policy_id: str = "db") -> EscalationPolicy:
             EscalationStep(
                 targets=["oncall://db", "responder://alice"], ack_timeout=Duration(seconds=2, nanos=500_000_000)
             ),
-            EscalationStep(targets=["oncall://active"]),
+            EscalationStep(
+                targets=["oncall://active"],
+                selection=EscalationStep.ROUND_ROBIN,
+                skip_if_empty=True,
+                condition=StepCondition(
+                    severities=[Severity.CRITICAL, Severity.HIGH],
+                    weekdays=[StepCondition.MON, StepCondition.SUN],
+                    start_time="22:00",
+                    end_time="06:30",
+                    time_zone="Europe/Berlin",
+                ),
+            ),
         ],
         repeat_count=1,
         repeat_trigger=RepeatTrigger(threshold=5, window=Duration(seconds=60)),
         handover=EscalationPolicy.Handover.OPEN_AND_ACKED,
+        catch_all="responder://boss",
+        reopen_after=Duration(seconds=3600),
     )  # fmt: skip
 
 
@@ -103,6 +116,7 @@ async def test_what_is_created_is_what_is_read(stage: World) -> None:
     same.CopyFrom(made)
     same.ClearField("created_at")
     same.ClearField("updated_at")
+    same.steps[0].ClearField("selection")
     same.steps[1].ClearField("ack_timeout")
     assert same == database_team()
     assert (await stage.here.open(**FACTS)).policy_id == "db"

@@ -11,13 +11,17 @@ from uuid import UUID
 import grpc
 import nats
 import psycopg
+from google.protobuf.message import Message
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from chassis.auth import Verifier, mint
 from chassis.client import channel
 from chassis.clock import Clock
 from chassis.errors import Invalid, Unavailable
+from chassis.ids import uuid7
 from chassis.server import Context, Server
+from chassis.wire import timestamp
 from cli.stack.nats import Nats
 from cli.stack.ports import Ports
 from services.escalation.config import Config
@@ -35,9 +39,13 @@ from tocsin.escalation.v1 import (
     policy_service_pb2,
     policy_service_pb2_grpc,
 )
-from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
+from tocsin.notify.v1 import events_pb2 as notify_events
+from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc, route_pb2
+from tocsin.roster.v1 import events_pb2 as roster_events
 from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
 
+STREAMS = {"TOCSIN_ROSTER": "roster.>", "TOCSIN_NOTIFICATION": "notification.>"}
+"""Of the services that are not here."""
 KEY = "a key for tests alone, long enough"
 EVERYTHING = ("alerts:read", "alerts:write", "policies:read", "policies:write")
 EVENTS: dict[str, Any] = {
@@ -241,12 +249,18 @@ class World:
         self.roster = RosterPeer()
         self.notify = NotifyPeer()
         self.replicas: list[Replica] = []
+        self._stream: JetStreamContext
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "World":
         for peer in (self.roster, self.notify):
             await peer.start()
             self._stack.push_async_callback(peer.stop)
+        client = await nats.connect(self.broker.url())
+        self._stack.push_async_callback(client.close)
+        self._stream = client.jetstream()
+        for stream, subjects in STREAMS.items():
+            await self._stream.add_stream(name=stream, subjects=[subjects])
         await self.replica()
         return self
 
@@ -315,6 +329,45 @@ class World:
         told = self.notify.told()
         assert len(told) == count, told
         return told
+
+    async def tell(self, kind: str, message: Message, event_id: UUID | None = None) -> None:
+        """Publishes an event of another service as its relay does; the same id is the same event."""
+        headers = {
+            "ce-id": str(event_id or uuid7()),
+            "ce-type": kind,
+            "ce-subject": "it",
+            "ce-time": self.now.isoformat(),
+        }
+        await self._stream.publish(kind, message.SerializeToString(), headers=headers)
+
+    async def hand_over(
+        self, schedule_id: str, outgoing: str, incoming: str, *, at: datetime, event_id: UUID | None = None
+    ) -> None:
+        """Tells of a handover, from people to people, separated by blanks."""
+        event = roster_events.HandoverEvent(
+            schedule_id=schedule_id,
+            outgoing_responder_ids=outgoing.split(),
+            incoming_responder_ids=incoming.split(),
+            at=timestamp(at),
+        )
+        await self.tell("roster.handover", event, event_id)
+
+    async def out_of_reach(self, step: alert_pb2.EscalationExecution, person: str) -> None:
+        """Tells that nothing reaches a person for a step."""
+        route = route_pb2.RouteLog(
+            alert_id=step.alert_id, execution_id=step.execution_id, responder_id=person
+        )
+        await self.tell("notification.exhausted", notify_events.NotificationExhaustedEvent(route_log=route))
+
+    async def consumed(self, durable: str, count: int) -> None:
+        """Waits until so many events of a stream, named like `roster`, have been handled."""
+        query = "select count(*) from inbox where consumer = %s"
+
+        async def enough() -> bool:
+            ((handled,),) = await self.rows(query, f"escalation/TOCSIN_{durable.upper()}")
+            return bool(handled >= count)
+
+        await eventually(enough)
 
     async def steps(self, alert: alert_pb2.Alert, count: int) -> list[alert_pb2.EscalationExecution]:
         """Waits until the alert has so many steps, and answers them."""

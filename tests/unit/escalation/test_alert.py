@@ -22,6 +22,8 @@ from services.escalation.domain.alert import (
     Severity,
     State,
 )
+from services.escalation.domain.quieting import quieted, released
+from services.escalation.domain.reopening import forgotten, reopened, woken
 from services.escalation.domain.timer import Kind, Reason, Timer
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -54,15 +56,17 @@ def in_state(state: State) -> Alert:
 
 VERBS: dict[str, Callable[[Alert], Change]] = {
     "repeat": lambda alert: verbs.repeated(alert, triggers=3, now=LATER),
-    "quiet": lambda alert: verbs.quieted(alert, NIGHT, LATER),
-    "release": lambda alert: verbs.released(alert, LATER),
+    "quiet": lambda alert: quieted(alert, NIGHT, LATER),
+    "release": lambda alert: released(alert, LATER),
     "acknowledge": lambda alert: verbs.acknowledged(alert, BY, LATER),
     "close": lambda alert: verbs.closed(alert, BY, LATER),
     "comment": lambda alert: verbs.commented(alert, BY),
     "escalate": lambda alert: verbs.escalated(alert, BY, 2, LATER),
     "reassign": lambda alert: verbs.reassigned(alert, BY, "responder://carol", LATER),
     "snooze": lambda alert: verbs.snoozed(alert, BY, UNTIL, LATER),
-    "wake": lambda alert: verbs.woken(alert, LATER),
+    "wake": lambda alert: woken(alert, LATER),
+    "reopen": lambda alert: reopened(alert, BY, LATER),
+    "be forgotten": lambda alert: forgotten(alert, LATER),
 }
 OPEN, ACKED, CLOSED, SUPPRESSED = State.OPEN, State.ACKED, State.CLOSED, State.SUPPRESSED
 REFUSED = None
@@ -103,6 +107,13 @@ MATRIX: dict[str, dict[State, tuple[State, str] | None]] = {
     },
     "snooze": {OPEN: (OPEN, "snoozed"), ACKED: (ACKED, "snoozed"), CLOSED: REFUSED, SUPPRESSED: REFUSED},
     "wake": {OPEN: (OPEN, ""), ACKED: (ACKED, ""), CLOSED: (CLOSED, ""), SUPPRESSED: (SUPPRESSED, "")},
+    "reopen": {OPEN: (OPEN, ""), ACKED: (OPEN, "reopened"), CLOSED: REFUSED, SUPPRESSED: REFUSED},
+    "be forgotten": {
+        OPEN: (OPEN, ""),
+        ACKED: (OPEN, "reopened"),
+        CLOSED: (CLOSED, ""),
+        SUPPRESSED: (SUPPRESSED, ""),
+    },
 }
 
 
@@ -172,16 +183,16 @@ def test_what_is_quieted_waits_for_nothing() -> None:
     """It says by what, and whether that is somebody's wish or found to be noise."""
     change = VERBS["quiet"](in_state(OPEN))
     assert (change.alert.suppressed_by, change.hush, change.timer) == (NIGHT.by, True, None)
-    behind = verbs.quieted(in_state(OPEN), Quiet("inhibition-rules/power", UUID(int=1)), LATER)
+    behind = quieted(in_state(OPEN), Quiet("inhibition-rules/power", UUID(int=1)), LATER)
     assert behind.alert.parent_alert_id == UUID(int=1)
     assert behind.events[0].type is EventType.NOISE_SUPPRESSED
-    assert verbs.quieted(change.alert, NIGHT, UNTIL) == Change(change.alert)
+    assert quieted(change.alert, NIGHT, UNTIL) == Change(change.alert)
 
 
 def test_what_sleeps_is_quiet_already() -> None:
     """It wakes up first."""
     asleep = VERBS["snooze"](in_state(OPEN)).alert
-    assert verbs.quieted(asleep, NIGHT, LATER) == Change(asleep)
+    assert quieted(asleep, NIGHT, LATER) == Change(asleep)
 
 
 def test_the_first_to_acknowledge_keeps_the_credit() -> None:
@@ -226,11 +237,38 @@ def test_a_snoozed_alert_wakes_up_open() -> None:
     asleep = VERBS["snooze"](in_state(ACKED))
     assert asleep.timer == Timer(ID, Kind.WAKE, UNTIL)
     assert asleep.alert.snoozed_until == UNTIL
-    awake = verbs.woken(asleep.alert, UNTIL)
+    awake = woken(asleep.alert, UNTIL)
     assert (awake.alert.state, awake.alert.acked_by, awake.alert.snoozed_until) == (OPEN, "", None)
     assert [event.type for event in awake.events] == [EventType.REOPENED]
     assert (awake.action, awake.by.actor) == (ActionType.REOPEN, "")
     assert awake.timer == replace(FIRST, due_at=UNTIL)
+
+
+def test_whoever_reopens_is_told_of() -> None:
+    """With the note; a timer has no name. It wakes what sleeps as well."""
+    change = VERBS["reopen"](in_state(ACKED))
+    assert (change.action, change.by, change.hush, change.timer) == (ActionType.REOPEN, BY, True, FIRST)
+    assert (change.events[0].actor, change.events[0].note) == ("alice", "on it")
+    assert VERBS["be forgotten"](in_state(ACKED)).events[0].actor == ""
+    awake = VERBS["reopen"](VERBS["snooze"](opened()).alert)
+    assert (awake.alert.snoozed_until, awake.timer) == (None, FIRST)
+
+
+def test_what_is_acknowledged_may_be_forgotten_for_a_while_only() -> None:
+    """One that sleeps wakes up by itself."""
+    change = verbs.acknowledged(opened(), BY, LATER, reopen_after=timedelta(hours=1))
+    assert change.timer == Timer(ID, Kind.REOPEN, LATER + timedelta(hours=1))
+    asleep = VERBS["snooze"](change.alert)
+    assert asleep.hush
+    assert forgotten(asleep.alert, UNTIL) == Change(asleep.alert)
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "close", "snooze", "reassign"])
+def test_what_somebody_cares_for_is_exhausted_no_more(verb: str) -> None:
+    """Only a further step or somebody's doing ends it."""
+    lost = opened()._replace(exhausted_at=NOW)
+    assert VERBS[verb](lost).alert.exhausted_at is None
+    assert VERBS["repeat"](lost).alert.exhausted_at == NOW
 
 
 @given(st.lists(st.sampled_from(sorted(VERBS)), max_size=12), st.sampled_from([None, SILENCE]))

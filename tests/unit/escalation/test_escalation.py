@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from chassis.errors import Invalid, Refused
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import Alert, By, EventType, Report, Severity, State
+from services.escalation.domain.course import targets
 from services.escalation.domain.escalation import (
     Cover,
     Decision,
+    Known,
     Outcome,
     decide,
     escalated_by_hand,
-    targets,
 )
 from services.escalation.domain.policy import BUILT_IN, EscalationPolicy, Step
 from services.escalation.domain.timer import Kind, Reason, Timer
@@ -38,6 +39,7 @@ def policy(*steps: str, repeat_count: int = 0) -> EscalationPolicy:
     return replace(
         BUILT_IN,
         policy_id="p",
+        catch_all="oncall://active",
         steps=tuple(Step(tuple(step.split()), MINUTE) for step in steps),
         repeat_count=repeat_count,
     )
@@ -47,7 +49,7 @@ def step(
     rules: EscalationPolicy, timer: Timer, covers: Mapping[str, Cover], alert: Alert = ALERT
 ) -> Decision:
     """What is decided now."""
-    return decide(rules, alert, timer, covers, NOW, execution_id=STEP)
+    return decide(rules, alert, timer, Known(covers), NOW, execution_id=STEP)
 
 
 def test_the_first_level_is_told() -> None:
@@ -60,7 +62,9 @@ def test_the_first_level_is_told() -> None:
     assert (execution.targets, execution.recipients, execution.at) == (("a",), ("alice",), NOW)
     change = decision.change
     assert (change.alert.escalation_level, change.alert.version) == (1, 2)
-    assert change.timer == Timer(ID, Kind.ESCALATE, NOW + MINUTE, level=2, reason=Reason.ACK_TIMEOUT)
+    assert change.timer == Timer(
+        ID, Kind.ESCALATE, NOW + MINUTE, level=2, reason=Reason.ACK_TIMEOUT, told=True
+    )
     assert [event.type for event in change.events] == [EventType.ESCALATED]
     assert change.events[0].execution is execution
 
@@ -75,7 +79,7 @@ def test_everybody_is_told_once() -> None:
 
 def test_after_the_last_level_it_is_exhausted() -> None:
     """When the last one's time to acknowledge is over."""
-    decision = step(policy("a"), replace(FIRST, level=2), {})
+    decision = step(policy("a"), replace(FIRST, level=2, told=True), {})
     assert (decision.outcome, decision.execution, decision.change.timer) == (Outcome.EXHAUSTED, None, None)
     assert [event.type for event in decision.change.events] == [EventType.EXHAUSTED]
     assert decision.change.alert.state is State.OPEN
@@ -83,7 +87,7 @@ def test_after_the_last_level_it_is_exhausted() -> None:
 
 def test_the_steps_are_gone_through_again() -> None:
     """So often as the policy says by then."""
-    late = replace(FIRST, level=3, round=0, reason=Reason.ACK_TIMEOUT)
+    late = replace(FIRST, level=3, round=0, reason=Reason.ACK_TIMEOUT, told=True)
     decision = step(policy("a", "b", repeat_count=1), late, {"a": ALICE})
     assert decision.execution is not None
     assert (decision.execution.level, decision.execution.reason) == (1, Reason.ACK_TIMEOUT)
@@ -94,7 +98,7 @@ def test_the_steps_are_gone_through_again() -> None:
 
 def test_a_policy_with_fewer_steps_than_before() -> None:
     """Is gone through again or exhausted where the level is gone."""
-    late = replace(FIRST, level=5)
+    late = replace(FIRST, level=5, told=True)
     assert step(policy("a"), late, {}).outcome is Outcome.EXHAUSTED
     assert step(policy("a", repeat_count=1), late, {"a": ALICE}).outcome is Outcome.TOLD
 
@@ -114,7 +118,8 @@ def test_nobody_to_tell_goes_on_at_once() -> None:
     assert decision.execution.recipients == ()
     assert decision.change.timer is not None
     assert decision.change.timer.due_at == NOW
-    last = step(policy("a", repeat_count=1), FIRST, {"a": Cover(())})
+    told = replace(FIRST, told=True)
+    last = step(policy("a", repeat_count=1), told, {"a": Cover(())})
     assert last.change.timer is not None
     assert last.change.timer.due_at == NOW + MINUTE
     over = step(policy("a"), FIRST, {"a": Cover(())})
@@ -141,7 +146,7 @@ def test_a_level_that_nobody_is_known_for_waits(covers: dict[str, Cover]) -> Non
 def test_other_targets_stand_in_for_the_level() -> None:
     """And the level after it follows."""
     timer = replace(FIRST, level=2, reason=Reason.MANUAL, targets=("c",))
-    assert targets(policy("a", "b", "d"), timer) == ("c",)
+    assert targets(policy("a", "b", "d"), Severity.HIGH, timer, NOW) == ["c"]
     decision = step(policy("a", "b", "d"), timer, {"c": Cover(("carol",))})
     assert decision.execution is not None
     assert (decision.execution.level, decision.execution.recipients) == (2, ("carol",))
@@ -153,7 +158,7 @@ def test_a_snoozed_alert_wakes_up() -> None:
     """Only when it still sleeps."""
     asleep = verbs.snoozed(ALERT, By("alice"), NOW, NOW).alert
     wake = Timer(ID, Kind.WAKE, NOW)
-    assert targets(policy("a"), wake) == ()
+    assert targets(policy("a"), Severity.HIGH, wake, NOW) == ()
     assert step(policy("a"), wake, {}, asleep).outcome is Outcome.WOKEN
     assert step(policy("a"), wake, {}).outcome is Outcome.NOT_OPEN
 
@@ -187,15 +192,19 @@ def test_every_level_is_taken_in_turn_and_it_ends(somebody: list[bool], repeat_c
     """However many steps are empty: each level once per time through the steps, in order, then exhausted."""
     rules = policy(*(f"t{n}" for n in range(len(somebody))), repeat_count=repeat_count)
     covers = {f"t{n}": Cover(("x",) if there else ()) for n, there in enumerate(somebody)}
+    covers["oncall://active"] = Cover(())
     alert, timer = ALERT, FIRST
     now = NOW
     levels: list[int] = []
-    for _ in range(len(somebody) * (repeat_count + 1)):
-        decision = decide(rules, alert, timer, covers, now, execution_id=STEP)
-        assert decision.execution is not None
-        levels.append(decision.execution.level)
-        assert decision.change.timer is not None
+    while True:
+        decision = decide(rules, alert, timer, Known(covers), now, execution_id=STEP)
+        alert = decision.change.alert
+        if decision.execution is not None:
+            levels.append(decision.execution.level)
+        if decision.change.timer is None:
+            break
         assert decision.change.timer.due_at >= now
-        alert, timer, now = decision.change.alert, decision.change.timer, decision.change.timer.due_at
+        timer, now = decision.change.timer, decision.change.timer.due_at
     assert levels == list(range(1, len(somebody) + 1)) * (repeat_count + 1)
-    assert decide(rules, alert, timer, covers, now, execution_id=STEP).outcome is Outcome.EXHAUSTED
+    assert decision.outcome is (Outcome.EXHAUSTED if any(somebody) else Outcome.UNTOLD)
+    assert alert.exhausted_at == now

@@ -9,6 +9,8 @@ from chassis.errors import Refused
 from chassis.ids import uuid7
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import Alert, By, Change, Quiet, Report, Severity, State
+from services.escalation.domain.quieting import quieted, released
+from services.escalation.domain.reopening import forgotten, reopened, woken
 
 PAGE = Path(__file__).parents[3] / "docs" / "alert-lifecycle.md"
 NOW = datetime(2026, 11, 23, 3, 10, tzinfo=UTC)
@@ -16,14 +18,16 @@ BY = By("ada")
 REPORT = Report("disk full", "", Severity.CRITICAL, "db-1", "k", {})
 VERBS: dict[str, Callable[[Alert], Change]] = {
     "repeat": lambda alert: verbs.repeated(alert, triggers=1, now=NOW),
-    "kept quiet": lambda alert: verbs.quieted(alert, Quiet("silence-rules/x"), NOW),
-    "quiet no more": lambda alert: verbs.released(alert, NOW),
+    "kept quiet": lambda alert: quieted(alert, Quiet("silence-rules/x"), NOW),
+    "quiet no more": lambda alert: released(alert, NOW),
     "acknowledge": lambda alert: verbs.acknowledged(alert, BY, NOW),
     "close": lambda alert: verbs.closed(alert, BY, NOW),
     "escalate": lambda alert: verbs.escalated(alert, BY, 1, NOW),
     "reassign": lambda alert: verbs.reassigned(alert, BY, "responder://bob", NOW),
     "snooze": lambda alert: verbs.snoozed(alert, BY, NOW + timedelta(hours=1), NOW),
-    "wake up": lambda alert: verbs.woken(alert._replace(snoozed_until=NOW), NOW),
+    "wake up": lambda alert: woken(alert._replace(snoozed_until=NOW), NOW),
+    "reopen": lambda alert: reopened(alert, BY, NOW),
+    "be forgotten": lambda alert: forgotten(alert, NOW),
     "comment": lambda alert: verbs.commented(alert, BY),
 }
 

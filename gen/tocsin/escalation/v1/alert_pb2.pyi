@@ -152,6 +152,7 @@ class Alert(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     INTEGRATION_ID_FIELD_NUMBER: _builtins.int
     FLAPPING_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_AT_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
     """The id (UUIDv7)."""
     dedup_key: _builtins.str
@@ -212,6 +213,12 @@ class Alert(_message.Message):
     def last_triggered_at(self) -> _timestamp_pb2.Timestamp:
         """When the last of them came."""
 
+    @_builtins.property
+    def exhausted_at(self) -> _timestamp_pb2.Timestamp:
+        """When every level had been told, as often as the policy says, and nobody had taken it; unset while there is
+        somebody left to tell, and once somebody has taken it.
+        """
+
     def __init__(
         self,
         *,
@@ -238,10 +245,11 @@ class Alert(_message.Message):
         version: _builtins.int = ...,
         integration_id: _builtins.str = ...,
         flapping: _builtins.bool = ...,
+        exhausted_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "closed_at", b"closed_at", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "snoozed_until", b"snoozed_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "closed_at", b"closed_at", "exhausted_at", b"exhausted_at", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "snoozed_until", b"snoozed_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "acked_by", b"acked_by", "alert_id", b"alert_id", "closed_at", b"closed_at", "closed_by", b"closed_by", "dedup_key", b"dedup_key", "description", b"description", "escalation_level", b"escalation_level", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "parent_alert_id", b"parent_alert_id", "policy_id", b"policy_id", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "suppressed_by", b"suppressed_by", "title", b"title", "trigger_count", b"trigger_count", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acked_at", b"acked_at", "acked_by", b"acked_by", "alert_id", b"alert_id", "closed_at", b"closed_at", "closed_by", b"closed_by", "dedup_key", b"dedup_key", "description", b"description", "escalation_level", b"escalation_level", "exhausted_at", b"exhausted_at", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "last_triggered_at", b"last_triggered_at", "opened_at", b"opened_at", "parent_alert_id", b"parent_alert_id", "policy_id", b"policy_id", "severity", b"severity", "snoozed_until", b"snoozed_until", "source", b"source", "state", b"state", "suppressed_by", b"suppressed_by", "title", b"title", "trigger_count", b"trigger_count", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -384,6 +392,7 @@ class EscalationExecution(_message.Message):
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
+    CATCH_ALL_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The id (UUIDv7); unset in a dry run."""
     alert_id: _builtins.str
@@ -396,6 +405,8 @@ class EscalationExecution(_message.Message):
     """Why the step was taken."""
     stale: _builtins.bool
     """True when roster was away and the last known coverage was used."""
+    catch_all: _builtins.bool
+    """True when the levels told nobody, and the policy's catch-all was told in their place."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The targets of the level."""
@@ -420,10 +431,11 @@ class EscalationExecution(_message.Message):
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         stale: _builtins.bool = ...,
+        catch_all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "at", b"at", "execution_id", b"execution_id", "level", b"level", "policy_id", b"policy_id", "reason", b"reason", "recipients", b"recipients", "stale", b"stale", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "at", b"at", "catch_all", b"catch_all", "execution_id", b"execution_id", "level", b"level", "policy_id", b"policy_id", "reason", b"reason", "recipients", b"recipients", "stale", b"stale", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

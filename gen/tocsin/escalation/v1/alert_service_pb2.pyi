@@ -529,6 +529,36 @@ class ReassignAlertRequest(_message.Message):
 Global___ReassignAlertRequest: _TypeAlias = ReassignAlertRequest  # noqa: Y015
 
 @_typing.final
+class ReopenAlertRequest(_message.Message):
+    """Opens an alert again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    alert_id: _builtins.str
+    """The alert's id."""
+    actor: _builtins.str
+    """Who does it. Defaults to the token's subject; naming another needs the scope `act-as`."""
+    note: _builtins.str
+    """Kept in the timeline, at most 4,096 characters."""
+    def __init__(
+        self,
+        *,
+        alert_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "alert_id", b"alert_id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenAlertRequest: _TypeAlias = ReopenAlertRequest  # noqa: Y015
+
+@_typing.final
 class CommentAlertRequest(_message.Message):
     """Adds a note to the timeline."""
 

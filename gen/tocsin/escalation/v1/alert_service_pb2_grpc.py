@@ -81,6 +81,11 @@ class AlertServiceStub:
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReassignAlertRequest.SerializeToString,
                 response_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.FromString,
                 _registered_method=True)
+        self.ReopenAlert = channel.unary_unary(
+                '/tocsin.escalation.v1.AlertService/ReopenAlert',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReopenAlertRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.FromString,
+                _registered_method=True)
         self.CommentAlert = channel.unary_unary(
                 '/tocsin.escalation.v1.AlertService/CommentAlert',
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.CommentAlertRequest.SerializeToString,
@@ -172,6 +177,14 @@ class AlertServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReopenAlert(self, request, context):
+        """Opens an alert again that somebody has taken, or wakes one that sleeps: it escalates from the first level. An
+        open one stays as it is. FAILED_PRECONDITION when it is closed or suppressed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CommentAlert(self, request, context):
         """Adds a note to the timeline.
         """
@@ -247,6 +260,11 @@ def add_AlertServiceServicer_to_server(servicer, server):
             'ReassignAlert': grpc.unary_unary_rpc_method_handler(
                     servicer.ReassignAlert,
                     request_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReassignAlertRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.SerializeToString,
+            ),
+            'ReopenAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenAlert,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReopenAlertRequest.FromString,
                     response_serializer=tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.SerializeToString,
             ),
             'CommentAlert': grpc.unary_unary_rpc_method_handler(
@@ -513,6 +531,33 @@ class AlertService:
             target,
             '/tocsin.escalation.v1.AlertService/ReassignAlert',
             tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReassignAlertRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.AlertService/ReopenAlert',
+            tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ReopenAlertRequest.SerializeToString,
             tocsin_dot_escalation_dot_v1_dot_alert__pb2.Alert.FromString,
             options,
             channel_credentials,

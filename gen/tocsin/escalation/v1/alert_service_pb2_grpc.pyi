@@ -39,6 +39,10 @@ class AlertServiceStub:
     """Lets the alert sleep; it wakes up open and escalates from the first level."""
     ReassignAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ReassignAlertRequest, _alert_pb2.Alert]
     """Gives the alert to a target and tells it."""
+    ReopenAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ReopenAlertRequest, _alert_pb2.Alert]
+    """Opens an alert again that somebody has taken, or wakes one that sleeps: it escalates from the first level. An
+    open one stays as it is. FAILED_PRECONDITION when it is closed or suppressed.
+    """
     CommentAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CommentAlertRequest, _alert_pb2.Alert]
     """Adds a note to the timeline."""
     ListAlertActions: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertActionsRequest, _alert_service_pb2.ListAlertActionsResponse]
@@ -128,6 +132,16 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_alert_service_pb2.ReassignAlertRequest, _abc.Awaitable[_alert_pb2.Alert]],
     ) -> _abc.Awaitable[_alert_pb2.Alert]:
         """Gives the alert to a target and tells it."""
+
+    @_abc_1.abstractmethod
+    def ReopenAlert(
+        self,
+        request: _alert_service_pb2.ReopenAlertRequest,
+        context: _aio.ServicerContext[_alert_service_pb2.ReopenAlertRequest, _abc.Awaitable[_alert_pb2.Alert]],
+    ) -> _abc.Awaitable[_alert_pb2.Alert]:
+        """Opens an alert again that somebody has taken, or wakes one that sleeps: it escalates from the first level. An
+        open one stays as it is. FAILED_PRECONDITION when it is closed or suppressed.
+        """
 
     @_abc_1.abstractmethod
     def CommentAlert(

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tocsin.escalation.v1 import alert_pb2 as _alert_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -64,6 +65,8 @@ class EscalationPolicy(_message.Message):
     HANDOVER_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CATCH_ALL_FIELD_NUMBER: _builtins.int
+    REOPEN_AFTER_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation.
     The policy `default` always exists: one step to `oncall://active` until somebody changes it.
@@ -76,6 +79,10 @@ class EscalationPolicy(_message.Message):
     """How many times to go through the steps again when nobody acknowledges: 0 to 100."""
     handover: Global___EscalationPolicy.Handover.ValueType
     """What a change of the person on call does. Defaults to OPEN_ONLY."""
+    catch_all: _builtins.str
+    """The target that is told when a whole time through the steps has told nobody. Empty: that of the policy `default`,
+    and where that has none `oncall://active`, so that no alert is left without anybody to tell.
+    """
     @_builtins.property
     def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The alerts that it is for, when they name no policy: all of these must match. None: it is only followed by
@@ -98,6 +105,13 @@ class EscalationPolicy(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it was changed last. Output only."""
 
+    @_builtins.property
+    def reopen_after(self) -> _duration_pb2.Duration:
+        """After how long an alert that somebody has acknowledged and not closed opens again and escalates from the first
+        level: 60 seconds to 30 days; unset: never. It counts for acknowledgements that follow, and one that is waiting
+        ends later, or never, when this is made longer or taken away.
+        """
+
     def __init__(
         self,
         *,
@@ -111,10 +125,12 @@ class EscalationPolicy(_message.Message):
         handover: Global___EscalationPolicy.Handover.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        catch_all: _builtins.str = ...,
+        reopen_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "repeat_trigger", b"repeat_trigger", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reopen_after", b"reopen_after", "repeat_trigger", b"repeat_trigger", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "display_name", b"display_name", "handover", b"handover", "matchers", b"matchers", "policy_id", b"policy_id", "priority", b"priority", "repeat_count", b"repeat_count", "repeat_trigger", b"repeat_trigger", "steps", b"steps", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_all", b"catch_all", "created_at", b"created_at", "display_name", b"display_name", "handover", b"handover", "matchers", b"matchers", "policy_id", b"policy_id", "priority", b"priority", "reopen_after", b"reopen_after", "repeat_count", b"repeat_count", "repeat_trigger", b"repeat_trigger", "steps", b"steps", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,8 +142,40 @@ class EscalationStep(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Selection:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EscalationStep._Selection.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SELECTION_UNSPECIFIED: EscalationStep._Selection.ValueType  # 0
+        """ALL."""
+        ALL: EscalationStep._Selection.ValueType  # 1
+        """All of them."""
+        ROUND_ROBIN: EscalationStep._Selection.ValueType  # 2
+        """One of them: whoever was told by this level longest ago, of all alerts of the policy."""
+
+    class Selection(_Selection, metaclass=_SelectionEnumTypeWrapper):
+        """Who of the people whom the targets mean is told."""
+
+    SELECTION_UNSPECIFIED: EscalationStep.Selection.ValueType  # 0
+    """ALL."""
+    ALL: EscalationStep.Selection.ValueType  # 1
+    """All of them."""
+    ROUND_ROBIN: EscalationStep.Selection.ValueType  # 2
+    """One of them: whoever was told by this level longest ago, of all alerts of the policy."""
+
     TARGETS_FIELD_NUMBER: _builtins.int
     ACK_TIMEOUT_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    SKIP_IF_EMPTY_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    selection: Global___EscalationStep.Selection.ValueType
+    """Who of those people. Defaults to ALL."""
+    skip_if_empty: _builtins.bool
+    """What happens when the targets mean nobody. True: the level is passed over as if it were not there. False: it is
+    recorded, without recipients. The next level follows at once in both cases.
+    """
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who is told: `oncall://active`, `oncall://<schedule_id>`, `oncall://<schedule_id>/next`,
@@ -138,30 +186,124 @@ class EscalationStep(_message.Message):
     def ack_timeout(self) -> _duration_pb2.Duration:
         """How long to wait for an acknowledgement before the next level: 1 second to 24 hours. Defaults to 300 s."""
 
+    @_builtins.property
+    def condition(self) -> Global___StepCondition:
+        """When the level is for an alert; unset: always. One that is not is passed over."""
+
     def __init__(
         self,
         *,
         targets: _abc.Iterable[_builtins.str] | None = ...,
         ack_timeout: _duration_pb2.Duration | None = ...,
+        selection: Global___EscalationStep.Selection.ValueType = ...,
+        skip_if_empty: _builtins.bool = ...,
+        condition: Global___StepCondition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack_timeout", b"ack_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack_timeout", b"ack_timeout", "condition", b"condition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_timeout", b"ack_timeout", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack_timeout", b"ack_timeout", "condition", b"condition", "selection", b"selection", "skip_if_empty", b"skip_if_empty", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EscalationStep: _TypeAlias = EscalationStep  # noqa: Y015
 
 @_typing.final
+class StepCondition(_message.Message):
+    """Which alerts, and which hours, a level is for: all that is given must hold when the level is due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Weekday:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _WeekdayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StepCondition._Weekday.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        WEEKDAY_UNSPECIFIED: StepCondition._Weekday.ValueType  # 0
+        """Not a valid value."""
+        MON: StepCondition._Weekday.ValueType  # 1
+        """Monday."""
+        TUE: StepCondition._Weekday.ValueType  # 2
+        """Tuesday."""
+        WED: StepCondition._Weekday.ValueType  # 3
+        """Wednesday."""
+        THU: StepCondition._Weekday.ValueType  # 4
+        """Thursday."""
+        FRI: StepCondition._Weekday.ValueType  # 5
+        """Friday."""
+        SAT: StepCondition._Weekday.ValueType  # 6
+        """Saturday."""
+        SUN: StepCondition._Weekday.ValueType  # 7
+        """Sunday."""
+
+    class Weekday(_Weekday, metaclass=_WeekdayEnumTypeWrapper):
+        """A day of the week."""
+
+    WEEKDAY_UNSPECIFIED: StepCondition.Weekday.ValueType  # 0
+    """Not a valid value."""
+    MON: StepCondition.Weekday.ValueType  # 1
+    """Monday."""
+    TUE: StepCondition.Weekday.ValueType  # 2
+    """Tuesday."""
+    WED: StepCondition.Weekday.ValueType  # 3
+    """Wednesday."""
+    THU: StepCondition.Weekday.ValueType  # 4
+    """Thursday."""
+    FRI: StepCondition.Weekday.ValueType  # 5
+    """Friday."""
+    SAT: StepCondition.Weekday.ValueType  # 6
+    """Saturday."""
+    SUN: StepCondition.Weekday.ValueType  # 7
+    """Sunday."""
+
+    SEVERITIES_FIELD_NUMBER: _builtins.int
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    start_time: _builtins.str
+    """From which wall-clock time on, `09:00`. Defaults to `00:00`."""
+    end_time: _builtins.str
+    """Until when, not included, `17:00`; not after `start_time`: on the next day. Defaults to `00:00`."""
+    time_zone: _builtins.str
+    """The IANA zone whose clocks count. Defaults to `UTC`."""
+    @_builtins.property
+    def severities(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Severity.Value.ValueType]:
+        """Severities of the alert. None: every one."""
+
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[Global___StepCondition.Weekday.ValueType]:
+        """Days of the week on which the hours begin. None: every day."""
+
+    def __init__(
+        self,
+        *,
+        severities: _abc.Iterable[_alert_pb2.Severity.Value.ValueType] | None = ...,
+        weekdays: _abc.Iterable[Global___StepCondition.Weekday.ValueType] | None = ...,
+        start_time: _builtins.str = ...,
+        end_time: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "severities", b"severities", "start_time", b"start_time", "time_zone", b"time_zone", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StepCondition: _TypeAlias = StepCondition  # noqa: Y015
+
+@_typing.final
 class RepeatTrigger(_message.Message):
-    """When repeated triggers of an open alert escalate it at once."""
+    """When repeated triggers of an open alert escalate it at once to the next level, after the last one to the first.
+    Those that have done so are not counted again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     THRESHOLD_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     threshold: _builtins.int
-    """How many triggers: 2 to 10,000."""
+    """How many triggers, the one that opened the alert included: 2 to 10,000."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """Within how long: 1 second to 24 hours."""

@@ -125,6 +125,7 @@ class Steps:
         self._clock = clock
         self._committed = committed
         self._under_way: dict[UUID, frozenset[UUID]] = {}
+        self._claiming = asyncio.Lock()
         self._ended = asyncio.Condition()
         self._slow: dict[str, float] = {}
 
@@ -143,6 +144,8 @@ class Steps:
             async with self._ended:
                 await self._ended.wait_for(lambda: not self._taking(alert_ids))
             batch = await self.claim(alert_ids)
+            if batch is None and self._taking(alert_ids):
+                continue
             if batch is None:
                 return taken
             decided = await self.carry_out(batch)
@@ -155,14 +158,15 @@ class Steps:
 
     async def claim(self, alert_ids: Collection[UUID] = ()) -> Batch | None:
         """Claims timers that are due, of these alerts or of all; None when there are none. `carry_out` must follow."""
-        now, claim = self._clock.now(), uuid7()
-        async with self._db.raw() as conn:
-            due = await timers.claim(conn, claim, now=now, until=now + LEASE, limit=BATCH, ids=alert_ids)
-        if not due:
-            return None
-        crashpoint("engine.after_claim")
-        self._under_way[claim] = frozenset(one.timer.alert_id for one in due)
-        return Batch(claim, now, due)
+        async with self._claiming:  # whoever claims next knows what was claimed before
+            now, claim = self._clock.now(), uuid7()
+            async with self._db.raw() as conn:
+                due = await timers.claim(conn, claim, now=now, until=now + LEASE, limit=BATCH, ids=alert_ids)
+            if not due:
+                return None
+            crashpoint("engine.after_claim")
+            self._under_way[claim] = frozenset(one.timer.alert_id for one in due)
+            return Batch(claim, now, due)
 
     async def carry_out(self, batch: Batch) -> list[Decided]:
         """Decides what was claimed; those that roster answers for at once do not wait for the others."""

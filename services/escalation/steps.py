@@ -125,6 +125,7 @@ class Steps:
         self._clock = clock
         self._committed = committed
         self._under_way: dict[UUID, frozenset[UUID]] = {}
+        self._asked_for: dict[UUID, frozenset[UUID]] = {}
         self._claiming = asyncio.Lock()
         self._ended = asyncio.Condition()
         self._slow: dict[str, float] = {}
@@ -140,28 +141,42 @@ class Steps:
         A step that this process is just taking is waited for, and not among them.
         """
         taken: list[Execution] = []
-        while True:
-            async with self._ended:
-                await self._ended.wait_for(lambda: not self._taking(alert_ids))
-            batch = await self.claim(alert_ids)
-            if batch is None and self._taking(alert_ids):
-                continue
-            if batch is None:
-                return taken
-            decided = await self.carry_out(batch)
-            taken += [one.decision.execution for one in decided if one.decision.execution is not None]
+        self._asked_for[run := uuid7()] = frozenset(alert_ids)
+        try:
+            while True:
+                async with self._ended:
+                    await self._ended.wait_for(lambda: not self._taking(alert_ids))
+                batch = await self._claim(alert_ids)
+                if batch is not None:
+                    decided = await self.carry_out(batch)
+                    taken += [one.decision.execution for one in decided if one.decision.execution is not None]
+                elif not self._taking(alert_ids):
+                    return taken
+        finally:
+            del self._asked_for[run]
 
     def _taking(self, alert_ids: Collection[UUID]) -> bool:
         if not alert_ids:
             return self.busy
         return any(not ids.isdisjoint(alert_ids) for ids in self._under_way.values())
 
-    async def claim(self, alert_ids: Collection[UUID] = ()) -> Batch | None:
-        """Claims timers that are due, of these alerts or of all; None when there are none. `carry_out` must follow."""
+    async def claim(self) -> Batch | None:
+        """Claims timers that are due; None when there are none. `carry_out` must follow.
+
+        What somebody has asked to be evaluated at once is left to that call, which answers the steps.
+        """
+        asked_for = self._asked_for.values()
+        if frozenset() in asked_for:
+            return None
+        return await self._claim(but=frozenset[UUID]().union(*asked_for))
+
+    async def _claim(self, alert_ids: Collection[UUID] = (), *, but: Collection[UUID] = ()) -> Batch | None:
         async with self._claiming:  # whoever claims next knows what was claimed before
             now, claim = self._clock.now(), uuid7()
             async with self._db.raw() as conn:
-                due = await timers.claim(conn, claim, now=now, until=now + LEASE, limit=BATCH, ids=alert_ids)
+                due = await timers.claim(
+                    conn, claim, now=now, until=now + LEASE, limit=BATCH, ids=alert_ids, but=but
+                )
             if not due:
                 return None
             crashpoint("engine.after_claim")

@@ -24,6 +24,7 @@ update timers set ready_at = %(until)b, claim = %(claim)b
 from (
     select alert_id, kind from timers
     where ready_at <= %(now)b and (%(ids)b::uuid[] is null or alert_id = any (%(ids)b))
+        and alert_id <> all (%(but)b)
     order by ready_at limit %(limit)b for update skip locked
 ) due join alerts using (alert_id)
 where timers.alert_id = due.alert_id and timers.kind = due.kind
@@ -50,12 +51,20 @@ async def claim(
     until: datetime,
     limit: int,
     ids: Collection[UUID] = (),
+    but: Collection[UUID] = (),
 ) -> list[Due]:
-    """Claims up to `limit` timers that are due, of these alerts or of all, those first that are due longest.
+    """Claims up to `limit` timers that are due, of these alerts or of all `but` some, those first that are due longest.
 
     Nobody else gets them before `until`; one that another replica is just claiming is passed over.
     """
-    values = {"until": until, "claim": claim_id, "now": now, "limit": limit, "ids": list(ids) or None}
+    values = {
+        "until": until,
+        "claim": claim_id,
+        "now": now,
+        "limit": limit,
+        "ids": list(ids) or None,
+        "but": list(but),
+    }
     async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
         rows = await (await cursor.execute(_CLAIM, values)).fetchall()
     return [Due(_timer(row[:-2]), row[-2], Severity(row[-1])) for row in rows]

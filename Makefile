@@ -7,7 +7,7 @@ LOCKS := requirements/build.txt requirements/main.txt requirements/dev.txt
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check gen bench faults secrets test-compose lock clean
+.PHONY: help install demo up test check gen bench faults fuzz secrets test-compose lock clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ gen: $(READY) ## regenerates gen/ from the protos
 
 bench: $(READY) ## figures as ratios against limits measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(READY) ## ten minutes of generated requests against a stack of its own; ARGS=60 for a minute
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 secrets: $(READY) ## ./secrets for docker compose, made once
 	@$(BIN)/tocsin secrets secrets

@@ -129,7 +129,7 @@ PATHS: dict[str, Json] = {
             ],
             "responses": {
                 "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
-                **_told("401"),
+                **_told("400", "401"),
             },
         }
     },

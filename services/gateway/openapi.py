@@ -1,11 +1,11 @@
 """The OpenAPI 3.1 document, out of the descriptors that the routes are made of."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from services.gateway import foreign, query
 from services.gateway.contract import Contract, Rule
@@ -69,7 +69,10 @@ def document(contract: Contract) -> Json:
     for rule in contract.rules:
         if rule.verb not in VERBS:
             continue  # OpenAPI has no place for a method of one's own
-        paths.setdefault(rule.template.plain, {})[rule.verb.lower()] = _operation(rule, contract, schemas)
+        operation = _operation(rule, contract, schemas)
+        if found := dict(links(rule, contract.rules)):
+            operation["responses"]["200"]["links"] = found
+        paths.setdefault(rule.template.plain, {})[rule.verb.lower()] = operation
     for path, item in foreign.PATHS.items():
         paths[path] = paths.get(path, {}) | item
     return {
@@ -220,6 +223,26 @@ def _responses(rule: Rule, schemas: Schemas) -> Json:
         "200": _answer(rule, schemas),
         **{status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)},
     }
+
+
+def links(rule: Rule, rules: Sequence[Rule]) -> Iterator[tuple[str, Json]]:
+    """Where what a POST made can be asked for: the operations whose path names it, by the id in the answer."""
+    if rule.verb != "POST" or rule.template.variables or rule.method.server_streaming or rule.answered:
+        return
+    ids = {field.name: field.name for field in _ids(rule.method.output_type)}
+    for part in rule.method.output_type.fields:
+        if is_message(part) and not part.is_repeated:
+            ids |= {field.name: f"{part.name}/{field.name}" for field in _ids(message_of(part))}
+    for other in rules:
+        variables = [_last(name) for name in other.template.variables]
+        if other.verb in VERBS and len(variables) == 1 and variables[0] in ids:
+            place = f"$response.body#/{ids[variables[0]]}"
+            yield other.name, {"operationId": other.name, "parameters": {variables[0]: place}}
+
+
+def _ids(descriptor: Descriptor) -> list[FieldDescriptor]:
+    """The field that names a resource: the first one, when it is an id."""
+    return [field for field in descriptor.fields[:1] if field.name.endswith("_id") and not field.is_repeated]
 
 
 def _answer(rule: Rule, schemas: Schemas) -> Json:

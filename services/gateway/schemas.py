@@ -1,5 +1,6 @@
 """JSON schemas of messages and enums, as the gateway reads and prints them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,9 @@ SIGNED = {F.TYPE_INT32: INT32, F.TYPE_SINT32: INT32, F.TYPE_SFIXED32: INT32}
 SMALL = {**SIGNED, F.TYPE_UINT32: UINT32, F.TYPE_FIXED32: UINT32}
 WIDE = {F.TYPE_INT64, F.TYPE_SINT64, F.TYPE_SFIXED64, F.TYPE_UINT64, F.TYPE_FIXED64}
 DURATION = r"^-?\d{1,12}(\.\d{1,9})?s$"
+CHARACTERS = re.compile(r"[Aa]t most ([\d,]+) characters")
+ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+"""How comments say which ids a client may choose."""
 WELL_KNOWN: dict[str, Json] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Duration": {"type": "string", "pattern": DURATION, "examples": ["300s"]},
@@ -58,7 +62,9 @@ class Schemas:
 
     def in_query(self, field: FieldDescriptor) -> Json:
         """The schema of a query parameter."""
-        return {"type": "array", "items": self._value(field)} if field.is_repeated else self._value(field)
+        if field.is_repeated:
+            return {"type": "array", "items": self._value(field)}
+        return self._limited(self._value(field), field)
 
     def _message(self, descriptor: Descriptor, without: frozenset[str] = frozenset()) -> Json:
         if (known := WELL_KNOWN.get(descriptor.full_name)) is not None:
@@ -101,7 +107,19 @@ class Schemas:
             return {"type": "object", "additionalProperties": self._value(map_types(field)[1])}
         if field.is_repeated:
             return {"type": "array", "items": self._value(field)}
-        return self._value(field)
+        return self._limited(self._value(field), field)
+
+    def _limited(self, schema: Json, field: FieldDescriptor) -> Json:
+        """The schema with the limits that the field's comment states; empty is what is not given."""
+        if schema.get("type") != "string" or "format" in schema:
+            return schema
+        comment = self._contract.comments.get(field.full_name, "")
+        limits: Json = {}
+        if found := CHARACTERS.search(comment):
+            limits["maxLength"] = int(found[1].replace(",", ""))
+        if ID in comment:
+            limits["pattern"] = f"^({ID})?$"
+        return schema | limits
 
     def _value(self, field: FieldDescriptor) -> Json:
         if is_message(field):

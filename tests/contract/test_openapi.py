@@ -94,6 +94,24 @@ def test_everything_is_described() -> None:
     assert all(operation["description"] and operation["summary"] for _, _, operation in operations())
 
 
+def test_what_was_made_is_linked_to_what_can_be_done_with_it() -> None:
+    by_name = {operation["operationId"]: operation for _, _, operation in operations()}
+    made = by_name["CreateResponder"]["responses"]["200"]["links"]
+    assert made["DeleteResponder"]["parameters"] == {"responder_id": "$response.body#/responder_id"}
+    triggered = by_name["TriggerAlert"]["responses"]["200"]["links"]
+    assert triggered["CloseAlert"]["parameters"] == {"alert_id": "$response.body#/alert/alert_id"}
+    for operation in by_name.values():
+        for link in operation["responses"].get("200", {}).get("links", {}).values():
+            assert link["operationId"] in by_name
+
+
+def test_limits_that_comments_state_are_in_the_schema() -> None:
+    properties = DOCUMENT["components"]["schemas"]["Responder"]["properties"]
+    assert properties["display_name"]["maxLength"] == 200
+    assert re.fullmatch(properties["responder_id"]["pattern"], "ada-1")
+    assert not re.fullmatch(properties["responder_id"]["pattern"], "Ada")
+
+
 def test_scopes_and_open_operations() -> None:
     by_name = {operation["operationId"]: operation for _, _, operation in operations()}
     assert "`alerts:write`" in by_name["TriggerAlert"]["description"]

@@ -8,6 +8,7 @@ RUN /venv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirement
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY chassis chassis
 COPY identity identity
+COPY messaging messaging
 COPY services services
 COPY cli cli
 COPY gen gen

@@ -21,7 +21,7 @@ from chassis.cloudevents import Message, Received
 from chassis.errors import Unavailable
 from chassis.loop import reason_of
 
-__all__ = ["Bus", "Received", "StreamState"]
+__all__ = ["Bus", "Epoch", "Received", "StreamState"]
 
 ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 30, 7 * 86_400
 """Seconds: for the broker to answer, for a pull request to stand (what a restarted broker forgets is asked for
@@ -50,6 +50,15 @@ class StreamState:
     first_seq: int
     last_seq: int
     removed: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """When a stream was made, how far it has come, and how many of its messages a consumer has not handled yet."""
+
+    created: str
+    last_seq: int
+    behind: int
 
 
 class _Window:
@@ -150,6 +159,17 @@ class Bus:
             info = await self._api(f"STREAM.INFO.{name}", {"deleted_details": True})
         state = info["state"]
         return StreamState(state["first_seq"], state["last_seq"], state.get("deleted") or [])
+
+    async def epoch(self, stream: str, durable: str) -> Epoch:
+        """How a stream and a durable consumer of it stand. Raises Unavailable, also when one of them is missing."""
+        info = await self._api(f"STREAM.INFO.{stream}", {})
+        consumer = await self._api(f"CONSUMER.INFO.{stream}.{durable}", {})
+        behind = consumer["num_pending"] + consumer["num_ack_pending"]
+        return Epoch(info["created"], info["state"]["last_seq"], behind)
+
+    async def restart(self, stream: str, durable: str) -> None:
+        """Has a durable consumer begin with the first message again. Raises Unavailable."""
+        await self._api(f"CONSUMER.DELETE.{stream}.{durable}", {})
 
     async def publish(self, messages: Sequence[Message]) -> list[int]:
         """The places in the stream of the messages acknowledged within 5 s, from the front.

@@ -30,6 +30,8 @@ _BURY = text(
     on conflict do nothing"""
 )
 
+_UNBURY = text("delete from dead_letters where consumer = :consumer and event_id = :event_id")
+
 
 async def fresh(conn: AsyncConnection, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
     """Records the events for this consumer and returns those not seen before, by one statement of the caller's
@@ -64,13 +66,23 @@ class Consumer:
         self._subjects = subjects
         self._handle = handle
         self._after = after
-        self._name = f"{durable}/{stream}"
+        self.name = f"{durable}/{stream}"
 
     async def run(self) -> None:
         """Consumes for ever; only cancellation ends it."""
         await self._bus.consume(
             stream=self._stream, durable=self._durable, subjects=self._subjects, handle=self._take
         )
+
+    async def replay(self, event: Received) -> None:
+        """Handles an event that was buried and takes it from the dead letters, at most once. Raises what `handle` does."""
+        async with self._db.begin() as conn:
+            gone = await conn.execute(_UNBURY, {"consumer": self.name, "event_id": event.id})
+            if gone.rowcount:
+                await self._handle(conn, [event])
+        _events.labels(self.name, "revived").inc(gone.rowcount)
+        if gone.rowcount and self._after is not None:
+            self._after([event])
 
     async def _take(self, batch: Sequence[Received], *, again: bool = False) -> None:
         try:
@@ -87,14 +99,14 @@ class Consumer:
                 raise
         else:
             crashpoint("consumer.after_commit")
-            _events.labels(self._name, "handled").inc(len(events))
-            _events.labels(self._name, "repeated").inc(len(batch) - len(events))
+            _events.labels(self.name, "handled").inc(len(events))
+            _events.labels(self.name, "repeated").inc(len(batch) - len(events))
             if events and self._after is not None:
                 self._after(events)
 
     async def _commit(self, batch: Sequence[Received]) -> list[Received]:
         async with self._db.begin() as conn:
-            new = await fresh(conn, self._name, [event.id for event in batch])
+            new = await fresh(conn, self.name, [event.id for event in batch])
             events = list({event.id: event for event in batch if event.id in new}.values())
             if events:
                 await self._handle(conn, events)
@@ -102,7 +114,7 @@ class Consumer:
 
     async def _bury(self, event: Received, error: Exception) -> None:
         letter = {
-            "consumer": self._name,
+            "consumer": self.name,
             "event_id": event.id,
             "type": event.type,
             "subject": event.subject,
@@ -111,12 +123,12 @@ class Consumer:
             "error": f"{type(error).__name__}: {error}"[:4000].replace("\0", ""),
         }
         async with self._db.begin() as conn:
-            await fresh(conn, self._name, [event.id])
+            await fresh(conn, self.name, [event.id])
             await conn.execute(_BURY, letter)
-        _events.labels(self._name, "dead").inc()
+        _events.labels(self.name, "dead").inc()
         _log.error(
             "event_dead",
-            consumer=self._name,
+            consumer=self.name,
             event_id=str(event.id),
             type=event.type,
             reason=reason_of(error),

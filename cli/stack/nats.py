@@ -123,7 +123,7 @@ def permissions(user: str) -> dict[str, Any]:
     """What a user may publish and subscribe to; the administrator everything.
 
     A service's user publishes its own subjects, creates and inspects its own stream, and on the others' streams
-    creates, pulls from and acknowledges the one durable consumer that has its name. It reads its own inbox alone.
+    creates, pulls from, acknowledges and begins anew the one durable consumer that has its name. It reads its own inbox alone.
     """
     if user == ADMIN:
         return {"publish": ">", "subscribe": ">"}
@@ -161,5 +161,6 @@ def _consume(stream: str, user: str) -> list[str]:
         f"{api}.DURABLE.CREATE.{stream}.{user}",
         f"{api}.INFO.{stream}.{user}",
         f"{api}.MSG.NEXT.{stream}.{user}",
+        f"{api}.DELETE.{stream}.{user}",
         f"$JS.ACK.{stream}.{user}.>",
     ]

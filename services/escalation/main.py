@@ -20,6 +20,8 @@ from chassis.wake import Wakeups
 from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
+from messaging import api as messaging_api
+from messaging import gauges
 from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
 from services.escalation.api.ingest import IngestingIntegrationApi
@@ -44,6 +46,8 @@ from tocsin.escalation.v1 import (
     audit_service_pb2_grpc,
     integration_service_pb2,
     integration_service_pb2_grpc,
+    messaging_service_pb2,
+    messaging_service_pb2_grpc,
     noise_service_pb2,
     noise_service_pb2_grpc,
     policy_service_pb2,
@@ -58,8 +62,13 @@ SERVICES = [
     noise_service_pb2.DESCRIPTOR.services_by_name["NoiseService"],
     integration_service_pb2.DESCRIPTOR.services_by_name["IntegrationService"],
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
+    messaging_service_pb2.DESCRIPTOR.services_by_name["MessagingService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
+WAITING = {
+    "due_timer": "select min(ready_at) from timers",
+    "unsent_page": "select uuid_extract_timestamp(execution_id) from pages order by execution_id limit 1",
+}
 DUE = "escalation_due"
 """Where replicas hear that more is due than one of them is just taking."""
 
@@ -155,6 +164,17 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         async with db.begin() as conn:
             await forgetting.forget(conn, clock.now())
 
+    messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
+        messaging_api.servicer(db, consumers=[arrivals, out_of_reach], wake=relay.wake), server.grpc
+    )
+    ages = gauges.Gauges(
+        "escalation",
+        db=db,
+        bus=bus,
+        clock=clock,
+        waiting=WAITING,
+        streams=[handovers.STREAM, unreached.STREAM],
+    )
     upkeep = DueLoop("upkeep", keep, poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
     async with running(
@@ -172,6 +192,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             wakeups.run,
             rules.run,
+            DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
             *([engine.run, pager.run, announcer.run, reviews.run, handing_over.run] if config.engine else []),
             arrivals.run,

@@ -23,6 +23,8 @@ from identity import audit_api
 from identity.config import IdentitySettings
 from identity.follower import Follower
 from identity.gate import Gate
+from messaging import api as messaging_api
+from messaging import gauges
 from services.notify import consumer
 from services.notify.acknowledger import Acknowledger
 from services.notify.api.contact_methods import ContactMethodApi
@@ -47,6 +49,8 @@ from tocsin.notify.v1 import (
     contact_method_service_pb2_grpc,
     inbox_service_pb2,
     inbox_service_pb2_grpc,
+    messaging_service_pb2,
+    messaging_service_pb2_grpc,
     page_service_pb2,
     page_service_pb2_grpc,
     route_service_pb2,
@@ -57,8 +61,13 @@ from tocsin.options.v1 import options_pb2
 STREAM, SUBJECTS = "TOCSIN_NOTIFICATION", ("notification.>",)
 INBOX_CHANNEL = "notify_inbox"
 SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
+WAITING = {
+    "due_timer": "select min(due_at) from acknowledgements where due_at is not null",
+    "unsent_page": "select min(due_at) from route_logs where status = 'PENDING'",
+}
 SERVICES = (
     *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *messaging_service_pb2.DESCRIPTOR.services_by_name.values(),
     *contact_method_service_pb2.DESCRIPTOR.services_by_name.values(),
     *inbox_service_pb2.DESCRIPTOR.services_by_name.values(),
     *page_service_pb2.DESCRIPTOR.services_by_name.values(),
@@ -154,6 +163,10 @@ async def build(
         subjects=consumer.SUBJECTS,
         handle=consumer.Canceller(clock).handle,
     )
+    messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
+        messaging_api.servicer(db, consumers=[cancelling], wake=relay.wake), server.grpc
+    )
+    ages = gauges.Gauges("notify", db=db, bus=bus, clock=clock, waiting=WAITING, streams=[consumer.STREAM])
     async with running(
         server=server,
         opening=[
@@ -176,6 +189,7 @@ async def build(
             wakeups.run,
             relay.run,
             cancelling.run,
+            DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],

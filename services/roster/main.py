@@ -19,6 +19,8 @@ from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
 from identity.gate import Gate
+from messaging import api as messaging_api
+from messaging import gauges
 from services.roster.api.api_keys import ApiKeyApi
 from services.roster.api.calendars import CalendarApi
 from services.roster.api.on_call import OnCallApi
@@ -42,6 +44,8 @@ from tocsin.roster.v1 import (
     audit_service_pb2_grpc,
     calendar_service_pb2,
     calendar_service_pb2_grpc,
+    messaging_service_pb2,
+    messaging_service_pb2_grpc,
     on_call_service_pb2,
     on_call_service_pb2_grpc,
     responder_service_pb2,
@@ -69,8 +73,10 @@ SERVICES = [
     calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
     api_key_service_pb2.DESCRIPTOR.services_by_name["ApiKeyService"],
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
+    messaging_service_pb2.DESCRIPTOR.services_by_name["MessagingService"],
 ]
 UPKEEP, CLOCK = timedelta(hours=1), timedelta(minutes=1)
+OLDEST_DUE = "select min(due_at) from watches"
 
 
 @asynccontextmanager
@@ -105,6 +111,11 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
 
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
 
+    messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
+        messaging_api.servicer(db, wake=relay.wake), server.grpc
+    )
+    ages = gauges.Gauges("roster", db=db, bus=bus, clock=clock, waiting={"due_timer": OLDEST_DUE})
+
     upkeep = DueLoop("upkeep", lambda: _keep(db, clock), poll=UPKEEP)
     timekeeper = DueLoop("clock", lambda: clock.sync(db), poll=CLOCK)
     async with running(
@@ -127,6 +138,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             engine.run,
             upkeep.run,
             timekeeper.run,
+            DueLoop("gauges", ages.work, poll=gauges.POLL).run,
         ],
         closing=[bus.close, db.close],
     ) as service:

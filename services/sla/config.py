@@ -5,4 +5,7 @@ from identity.config import IdentitySettings
 
 
 class Config(StoringSettings, IdentitySettings):
-    """What the SLA service is told: nothing besides what every storing service is, and who may call."""
+    """What every storing service is told, who may call, and where the owners of the events that it follows answer."""
+
+    escalation_address: str = "127.0.0.1:9002"
+    notify_address: str = "127.0.0.1:9003"

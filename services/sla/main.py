@@ -18,22 +18,40 @@ from chassis.tls import Tls
 from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
+from messaging import api as messaging_api
+from messaging import gauges
+from messaging.epochs import POLL as LOOK
+from messaging.epochs import Epochs
 from services.sla import consumer
 from services.sla.api.figures import FigureApi
 from services.sla.api.targets import TargetApi
+from services.sla.api.upkeep import UpkeepApi
+from services.sla.clients import Owners
 from services.sla.config import Config
 from services.sla.consumer import Recorder
-from services.sla.engine import Folder
+from services.sla.engine import Folder, Rebuilder
 from services.sla.promises import POLL, Promises
 from services.sla.storage import changes
 from tocsin.options.v1 import options_pb2
-from tocsin.sla.v1 import audit_service_pb2, audit_service_pb2_grpc, sla_service_pb2, sla_service_pb2_grpc
+from tocsin.sla.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
+    messaging_service_pb2,
+    messaging_service_pb2_grpc,
+    sla_service_pb2,
+    sla_service_pb2_grpc,
+    upkeep_service_pb2,
+    upkeep_service_pb2_grpc,
+)
 
 STREAM, SUBJECTS = "TOCSIN_SLA", ("sla.>",)
-SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
+SYNC, MAINTAIN, REBUILD = timedelta(seconds=30), timedelta(hours=1), timedelta(seconds=1)
+WAITING = {"due_timer": "select min(next_at) from promises where next_at is not null"}
 SERVICES = (
     *sla_service_pb2.DESCRIPTOR.services_by_name.values(),
     *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *messaging_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *upkeep_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
 
 
@@ -84,6 +102,18 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         handle=recorder.record,
         after=lambda _: telling.wake(),
     )
+    streams = [consumer.ALERTS, consumer.NOTIFICATIONS]
+    messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
+        messaging_api.servicer(db, consumers=[alerts, notifications], wake=relay.wake), server.grpc
+    )
+    rebuilder = Rebuilder(db=db, bus=bus, clock=clock, streams=streams)
+    rebuilding = DueLoop("rebuild", rebuilder.work, poll=REBUILD)
+    upkeep_service_pb2_grpc.add_UpkeepServiceServicer_to_server(
+        UpkeepApi(db, clock, requested=rebuilding.wake), server.grpc
+    )
+    owners = Owners(config, tls=tls)
+    epochs = Epochs(db=db, bus=bus, clock=clock, durable="sla", owners=owners.streams)
+    ages = gauges.Gauges("sla", db=db, bus=bus, clock=clock, waiting=WAITING, streams=streams)
     async with running(
         server=server,
         opening=[
@@ -102,10 +132,13 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             promises.rules.run,
             telling.run,
             relay.run,
+            rebuilding.run,
+            DueLoop("epochs", epochs.work, poll=LOOK).run,
+            DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             DueLoop("fold", Folder(db).work, poll=changes.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],
-        closing=[keys.close, bus.close, db.close],
+        closing=[owners.close, keys.close, bus.close, db.close],
     ) as service:
         yield service

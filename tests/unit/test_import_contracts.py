@@ -15,6 +15,7 @@ PLANTED = {
     ),
     "the chassis knows no service": ("chassis/planted.py", "import services.roster.main\n"),
     "identity knows no service": ("identity/planted.py", "import services.roster.main\n"),
+    "messaging knows no service": ("messaging/planted.py", "import services.roster.main\n"),
     "services do not know the command line": ("services/sla/planted.py", "import cli.up\n"),
     "domains are pure": ("services/escalation/domain/planted.py", "import sqlalchemy\n"),
     "main, then api and loops": ("services/notify/tables/planted.py", "import services.notify.main\n"),
@@ -32,7 +33,7 @@ def lint(checkout: Path) -> str:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the code to plant things in."""
-    for name in ("chassis", "identity", "services", "cli", "gen"):
+    for name in ("chassis", "identity", "messaging", "services", "cli", "gen"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import nats
 from google.protobuf.message import Message
 from nats.js import JetStreamContext
@@ -35,6 +36,7 @@ class World:
     js: JetStreamContext
     stubs: list[sla_service_pb2_grpc.SlaServiceStub]
     lives: list[AsyncExitStack]
+    address: str = ""
 
     @property
     def sla(self) -> sla_service_pb2_grpc.SlaServiceStub:
@@ -47,11 +49,16 @@ class World:
         life = AsyncExitStack()
         self.lives.append(life)
         service = await life.enter_async_context(build(config))
-        token = mint(KEY, subject="alice", scopes=scopes or ("sla:read", "sla:write"))
-        wire = channel(service.address, token=token)
-        life.push_async_callback(wire.close)
+        self.address = service.address
+        wire = await self.wire(*scopes or ("sla:read", "sla:write"))
         self.stubs.append(sla_service_pb2_grpc.SlaServiceStub(wire))
         return self.stubs[-1]
+
+    async def wire(self, *scopes: str) -> grpc.aio.Channel:
+        """A channel to the newest replica, with a token of these scopes."""
+        made = channel(self.address, token=mint(KEY, subject="alice", scopes=scopes))
+        self.lives[-1].push_async_callback(made.close)
+        return made
 
     async def stop(self) -> None:
         """Stops every replica in good order."""

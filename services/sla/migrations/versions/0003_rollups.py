@@ -34,20 +34,15 @@ STATEMENTS = (
         dimension text not null, value text not null, severity text not null,
         starts_at timestamptz not null, {MEASURES})""",
     "create index rollup_changes_cell on rollup_changes (dimension, value, starts_at)",
-    """create table rebuilds (
-        rebuild_id uuid primary key, source text not null, state text not null, request_id text,
-        requested_at timestamptz not null, finished_at timestamptz,
-        next_day date, last_day date, done bigint not null, total bigint not null, differences bigint not null,
-        error text not null)""",
-    "create unique index rebuilds_request_id on rebuilds (request_id)",
-    "create index rebuilds_running on rebuilds (requested_at) where state = 'RUNNING'",
-    """insert into rebuilds
-        (rebuild_id, source, state, requested_at, done, total, differences, error)
-        select gen_random_uuid(), 'FACTS', 'RUNNING', now(), 0, 0, 0, ''
-        where exists (select from facts)""",
+    """create table runs (
+        run_id uuid primary key, kind text not null, state text not null, requested_at timestamptz not null,
+        finished_at timestamptz, next_at timestamptz, done bigint not null, total bigint not null,
+        differences bigint not null, request_id text)""",
+    "create unique index runs_request_id on runs (request_id)",
+    "create index runs_running on runs (requested_at) where state = 'RUNNING'",
+    """insert into runs (run_id, kind, state, requested_at, done, total, differences)
+        select uuidv7(), 'FACTS', 'RUNNING', now(), 0, 0, 0 where exists (select from facts)""",
 )
-
-
 UNACKED = """create index concurrently if not exists facts_unacked on facts (opened_at)
     where opened and acked_at is null and closed_at is null"""
 

@@ -1,0 +1,1 @@
+"""What all services with events share above the chassis: events again, dead letters, lost streams, ages."""

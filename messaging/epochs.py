@@ -1,0 +1,80 @@
+"""Streams that were lost, put back or made anew, noticed by who consumes them, and healed by who owns their events."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.bus import Bus, Epoch
+from chassis.clock import Clock
+from chassis.db import Database
+
+POLL = timedelta(seconds=5)
+MARGIN = timedelta(minutes=1)
+"""How far before the last moment at which nothing was missing events are asked for again."""
+
+_log = structlog.get_logger()
+_lost = Counter("tocsin_streams_lost_total", "Streams found lost, put back or made anew.", ["stream"])
+
+_KNOWN = text("select created, last_seq, complete_at from stream_epochs where stream = :stream for update")
+_SEEN = text(
+    """insert into stream_epochs as known (stream, created, last_seq, complete_at)
+    values (:stream, :created, :last_seq, :complete_at)
+    on conflict (stream) do update set created = excluded.created, last_seq = excluded.last_seq,
+        complete_at = excluded.complete_at"""
+)
+TABLE = """create table stream_epochs (
+    stream text primary key, created text not null, last_seq bigint not null, complete_at timestamptz not null)"""
+"""For the migration of a service that watches."""
+
+Replay = Callable[[datetime], Awaitable[int]]
+
+
+class Epochs:
+    """Looks at the streams that a service consumes every few seconds; any number of replicas may.
+
+    A stream is known by when it was made and by how far it has come. One that was made anew, or has gone back, may
+    have lost events that were never consumed: the owner is asked to publish what happened since the last moment at
+    which everything was. What was consumed already is dropped by its id.
+    """
+
+    def __init__(
+        self, *, db: Database, bus: Bus, clock: Clock, durable: str, owners: Mapping[str, Replay]
+    ) -> None:
+        """`owners` maps streams to what asks their owner for the events since an instant; it answers how many."""
+        self._db = db
+        self._bus = bus
+        self._clock = clock
+        self._durable = durable
+        self._owners = owners
+
+    async def work(self) -> None:
+        """Looks at every stream. Raises Unavailable while the broker or an owner is away: the next look comes."""
+        for stream, replay in self._owners.items():
+            # The instant comes first: what is published while we look is not taken for consumed.
+            now = self._clock.now()
+            epoch = await self._bus.epoch(stream, self._durable)
+            async with self._db.begin() as conn:
+                await self._look(conn, stream, epoch, now, replay)
+
+    async def _look(
+        self, conn: AsyncConnection, stream: str, epoch: Epoch, now: datetime, replay: Replay
+    ) -> None:
+        known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
+        complete_at = now if known is None or not epoch.behind else known.complete_at
+        if known is not None and (known.created != epoch.created or known.last_seq > epoch.last_seq):
+            events = await replay(known.complete_at - MARGIN)
+            complete_at = known.complete_at
+            _lost.labels(stream).inc()
+            _log.error(
+                "stream_lost",
+                stream=stream,
+                reason="MADE_ANEW" if known.created != epoch.created else "WENT_BACK",
+                since=str(known.complete_at),
+                replayed=events,
+            )
+        seen = {"created": epoch.created, "last_seq": epoch.last_seq, "complete_at": complete_at}
+        await conn.execute(_SEEN, {"stream": stream, **seen})

@@ -7,9 +7,15 @@ from uuid import UUID
 import structlog
 
 from chassis import client, wire
+from chassis.errors import NotFound
 from chassis.tls import Tls
 from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
-from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
+from tocsin.roster.v1 import (
+    on_call_service_pb2,
+    on_call_service_pb2_grpc,
+    team_service_pb2,
+    team_service_pb2_grpc,
+)
 
 ROSTER_DEADLINE = timedelta(seconds=1)
 NOTIFY_DEADLINE = timedelta(seconds=3)
@@ -23,6 +29,7 @@ class Roster:
     def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         self._channel = client.channel(address, token=token, deadline=ROSTER_DEADLINE, tls=tls)
         self._stub = on_call_service_pb2_grpc.OnCallServiceStub(self._channel)
+        self._teams = team_service_pb2_grpc.TeamServiceStub(self._channel)
 
     async def resolve(self, targets: Iterable[str], at: datetime) -> Mapping[str, tuple[str, ...]]:
         """The responders whom each target means at an instant, each once; a target that means nothing has none.
@@ -38,6 +45,14 @@ class Roster:
             result.target: tuple(dict.fromkeys(one.responder_id for one in result.responders))
             for result in answer.results
         }
+
+    async def members(self, team_id: str) -> frozenset[str] | None:
+        """Who is in a team; None when there is none. Raises a DomainError when roster is away."""
+        try:
+            team = await self._teams.GetTeam(team_service_pb2.GetTeamRequest(team_id=team_id))
+        except NotFound:
+            return None
+        return frozenset(team.responder_ids)
 
     async def close(self) -> None:
         """Closes the channel."""

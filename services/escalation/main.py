@@ -32,6 +32,7 @@ from services.escalation.config import Config
 from services.escalation.coverage import Coverage
 from services.escalation.engine import Engine
 from services.escalation.foresight import Foresight
+from services.escalation.ownership import Ownership
 from services.escalation.pager import Pager
 from services.escalation.reviews import Reviews
 from services.escalation.steps import Steps
@@ -104,6 +105,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         changed()
         reviews.wake()
 
+    ownership = Ownership(roster)
     coverage = Coverage(db=db, roster=roster)
     steps = Steps(db=db, rules=rules, coverage=coverage, clock=clock, committed=stepped)
     foresight = Foresight(db=db, steps=steps, coverage=coverage, clock=clock)
@@ -150,13 +152,16 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
-        PolicyApi(db, rules, wakeups, clock), server.grpc
+        PolicyApi(db, rules, wakeups, clock, ownership), server.grpc
     )
     noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(
         NoiseApi(db, rules, wakeups, clock), server.grpc
     )
     integration_service_pb2_grpc.add_IntegrationServiceServicer_to_server(
-        IngestingIntegrationApi(db, rules, wakeups, clock, triggers=triggers, verbs=verbs), server.grpc
+        IngestingIntegrationApi(
+            db, rules, wakeups, clock, ownership=ownership, triggers=triggers, verbs=verbs
+        ),
+        server.grpc,
     )
 
     async def keep() -> None:

@@ -20,6 +20,7 @@ from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import By
 from services.escalation.domain.integration import Integration
 from services.escalation.domain.rules import Rules
+from services.escalation.ownership import Ownership
 from services.escalation.storage import alerts as storage
 from services.escalation.triggers import Told, Triggers
 from services.escalation.verbs import Verbs
@@ -45,10 +46,11 @@ class IngestingIntegrationApi(IntegrationApi):
         wakeups: Wakeups,
         clock: Clock,
         *,
+        ownership: Ownership,
         triggers: Triggers,
         verbs: Verbs,
     ) -> None:
-        super().__init__(db, rules, wakeups, clock)
+        super().__init__(db, rules, wakeups, clock, ownership)
         self._rules = rules
         self._triggers = triggers
         self._verbs = verbs

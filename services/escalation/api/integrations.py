@@ -1,5 +1,8 @@
 """IntegrationService, the part that configures: unpack, one transaction, pack."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from google.protobuf.empty_pb2 import Empty
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,8 +15,9 @@ from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import integrations as convert
-from services.escalation.domain.integration import hashed, new_routing_key, revoked, rotated
+from services.escalation.domain.integration import Integration, hashed, new_routing_key, revoked, rotated
 from services.escalation.domain.rules import Rules
+from services.escalation.ownership import Ownership, unmoved
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
 
@@ -21,10 +25,13 @@ from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integ
 class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     """Integrations; what they send is taken by a subclass."""
 
-    def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock, ownership: Ownership
+    ) -> None:
         self._db = db
         self._changes = RuleChanges(db, rules, wakeups)
         self._clock = clock
+        self._ownership = ownership
 
     async def CreateIntegration(
         self, request: integration_service_pb2.CreateIntegrationRequest, _: Context
@@ -36,6 +43,7 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
             routing_key_sha256=hashed(routing_key),
             now=now,
         )
+        await self._ownership.check("", made.team_id)
         async with self._changes.begin() as conn:
             kept = await storage.INTEGRATIONS.create(conn, made, request.request_id)
             if kept is made:
@@ -53,9 +61,23 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def GetIntegration(
         self, request: integration_service_pb2.GetIntegrationRequest, _: Context
     ) -> integration_pb2.Integration:
+        return convert.integration_message(await self._get(request.integration_id), self._clock.now())
+
+    async def _get(self, integration_id: str) -> Integration:
         async with self._db.connect() as conn:
-            found = await storage.INTEGRATIONS.get(conn, request.integration_id)
-        return convert.integration_message(found, self._clock.now())
+            return await storage.INTEGRATIONS.get(conn, integration_id)
+
+    @asynccontextmanager
+    async def _change(
+        self, integration_id: str, wanted: Callable[[Integration], Integration] = lambda one: one
+    ) -> AsyncIterator[tuple[AsyncConnection, Integration]]:
+        """A transaction that may change the integration, when the caller may make what is `wanted` of it."""
+        seen = await self._get(integration_id)
+        await self._ownership.check(seen.team_id, wanted(seen).team_id)
+        async with self._changes.begin() as conn:
+            old = await storage.INTEGRATIONS.get(conn, integration_id)
+            unmoved(old.team_id, seen.team_id)
+            yield conn, old
 
     async def ListIntegrations(
         self, request: integration_service_pb2.ListIntegrationsRequest, _: Context
@@ -74,17 +96,18 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def DeleteIntegration(
         self, request: integration_service_pb2.DeleteIntegrationRequest, _: Context
     ) -> Empty:
-        async with self._changes.begin() as conn:
+        async with self._change(request.integration_id) as (conn, _old):
             await storage.INTEGRATIONS.delete(conn, request.integration_id)
         return Empty()
 
     async def UpdateIntegration(
         self, request: integration_service_pb2.UpdateIntegrationRequest, _: Context
     ) -> integration_pb2.Integration:
-        wanted = request.integration
-        async with self._changes.begin() as conn:
-            old = await storage.INTEGRATIONS.get(conn, wanted.integration_id)
-            made = convert.changed_integration(old, wanted, request.update_mask)
+        def edited(old: Integration) -> Integration:
+            return convert.changed_integration(old, request.integration, request.update_mask)
+
+        async with self._change(request.integration.integration_id, edited) as (conn, old):
+            made = edited(old)
             await storage.INTEGRATIONS.replace(conn, made)
             await self._check_policy(conn, made.policy_id)
         return convert.integration_message(made, self._clock.now())
@@ -93,17 +116,15 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         self, request: integration_service_pb2.RotateIntegrationKeyRequest, _: Context
     ) -> integration_pb2.Integration:
         routing_key, grace, now = new_routing_key(), convert.grace(request), self._clock.now()
-        async with self._changes.begin() as conn:
-            made = rotated(
-                await storage.INTEGRATIONS.get(conn, request.integration_id), routing_key, grace, now
-            )
+        async with self._change(request.integration_id) as (conn, old):
+            made = rotated(old, routing_key, grace, now)
             await storage.INTEGRATIONS.replace(conn, made)
         return convert.integration_message(made, now, routing_key=routing_key)
 
     async def RevokePreviousKey(
         self, request: integration_service_pb2.RevokePreviousKeyRequest, _: Context
     ) -> integration_pb2.Integration:
-        async with self._changes.begin() as conn:
-            made = revoked(await storage.INTEGRATIONS.get(conn, request.integration_id))
+        async with self._change(request.integration_id) as (conn, old):
+            made = revoked(old)
             await storage.INTEGRATIONS.replace(conn, made)
         return convert.integration_message(made, self._clock.now())

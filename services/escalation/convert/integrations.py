@@ -10,7 +10,7 @@ from chassis.errors import Problems
 from services.escalation.domain.integration import GRACE, LONGEST, Flapping, Integration, check_integration
 from tocsin.escalation.v1 import integration_pb2, integration_service_pb2
 
-FIELDS = frozenset({"display_name", "policy_id", "labels", "auto_close_after", "flapping"})
+FIELDS = frozenset({"display_name", "policy_id", "labels", "auto_close_after", "flapping", "team_id"})
 FIXED = frozenset({"integration_id", "routing_key", "created_at", "previous_key_expires_at"})
 
 
@@ -33,6 +33,7 @@ def integration(
         created_at=now,
         auto_close_after=_auto_close_after(message),
         flapping=_flapping(message),
+        team_id=message.team_id,
     )
     check_integration(made, problems)
     problems.check()
@@ -54,6 +55,7 @@ def changed_integration(
         "labels": dict(message.labels),
         "auto_close_after": _auto_close_after(message),
         "flapping": _flapping(message),
+        "team_id": message.team_id,
     }
     made = replace(old, **{name: values[name] for name in named})  # type: ignore[arg-type]
     check_integration(made, problems)
@@ -97,6 +99,7 @@ def integration_message(
         auto_close_after=wire.duration(integration.auto_close_after),
         flapping=_flapping_message(integration.flapping),
         previous_key_expires_at=wire.timestamp(until) if until and now < until else None,
+        team_id=integration.team_id,
     )
 
 

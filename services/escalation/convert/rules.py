@@ -33,6 +33,7 @@ POLICY_FIELDS = frozenset(
         "handover",
         "catch_all",
         "reopen_after",
+        "team_id",
     }
 )
 POLICY_FIXED = frozenset({"policy_id", "created_at", "updated_at"})
@@ -64,6 +65,7 @@ def policy(message: policy_pb2.EscalationPolicy, *, request_id: str, now: dateti
         updated_at=now,
         catch_all=message.catch_all,
         reopen_after=wire.length(message, "reopen_after"),
+        team_id=message.team_id,
     )
     check_policy(made, problems)
     problems.check()
@@ -89,6 +91,7 @@ def changed_policy(
         "handover": _handover(message, problems),
         "catch_all": message.catch_all,
         "reopen_after": wire.length(message, "reopen_after"),
+        "team_id": message.team_id,
     }
     made = replace(old, updated_at=now, **{name: values[name] for name in named})  # type: ignore[arg-type]
     check_policy(made, problems)
@@ -163,6 +166,7 @@ def policy_message(policy: EscalationPolicy) -> policy_pb2.EscalationPolicy:
         updated_at=wire.timestamp(policy.updated_at),
         catch_all=policy.catch_all,
         reopen_after=wire.duration(policy.reopen_after),
+        team_id=policy.team_id,
     )
 
 

@@ -26,7 +26,10 @@ class Flapping:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What a routing key leads to: a policy ('' for the one that matches) and labels added to every alert."""
+    """What a routing key leads to: a policy ('' for the one that matches) and labels added to every alert.
+
+    `team_id` is the team whose members may edit it; empty: anybody may.
+    """
 
     integration_id: str
     display_name: str
@@ -38,6 +41,7 @@ class Integration:
     flapping: Flapping | None = None
     previous_key_sha256: bytes | None = None
     previous_key_expires_at: datetime | None = None
+    team_id: str = ""
 
     def knows(self, key_sha256: bytes, now: datetime) -> bool:
         """Whether a key leads here at `now`: the present one, or the one before it in its grace."""
@@ -76,6 +80,8 @@ def check_integration(integration: Integration, problems: Problems) -> None:
     """Notes every field that is out of its limits; whether the policy exists is not asked here."""
     validation.name(problems, "integration_id", integration.integration_id)
     validation.text(problems, "display_name", integration.display_name, most=200)
+    if integration.team_id:
+        validation.name(problems, "team_id", integration.team_id)
     if integration.policy_id:
         validation.name(problems, "policy_id", integration.policy_id)
     validation.labels(problems, "labels", integration.labels, most=32)

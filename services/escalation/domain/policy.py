@@ -68,6 +68,7 @@ class EscalationPolicy:
     """A policy; `steps[0]` is level 1, and all of them are gone through `1 + repeat_count` times.
 
     `catch_all` is the target that is told when a time through the steps has told nobody, '' where none is chosen.
+    `team_id` is the team whose members may edit it; empty: anybody may.
     """
 
     policy_id: str
@@ -82,6 +83,7 @@ class EscalationPolicy:
     updated_at: datetime
     catch_all: str = ""
     reopen_after: timedelta | None = None
+    team_id: str = ""
 
 
 BUILT_IN = EscalationPolicy(
@@ -103,6 +105,8 @@ def check_policy(policy: EscalationPolicy, problems: Problems) -> None:
     """Notes every field that is out of its limits."""
     validation.name(problems, "policy_id", policy.policy_id)
     validation.text(problems, "display_name", policy.display_name, most=200)
+    if policy.team_id:
+        validation.name(problems, "team_id", policy.team_id)
     check_matchers(problems, policy.matchers)
     validation.number(problems, "priority", policy.priority, least=0, most=1_000_000)
     validation.count(problems, "steps", policy.steps, least=1, most=20)

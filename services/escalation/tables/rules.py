@@ -147,6 +147,7 @@ policies = Table(
     Column("updated_at", AT, nullable=False),
     Column("catch_all", Text, nullable=False),
     Column("reopen_after", Interval),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text, unique=True),
 )
 
@@ -199,6 +200,7 @@ integrations = Table(
     Column("flapping", Flaps),
     Column("previous_key_sha256", LargeBinary),
     Column("previous_key_expires_at", AT),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text, unique=True),
 )
 

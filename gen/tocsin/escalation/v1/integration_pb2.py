@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tocsin/escalation/v1/integration.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"y\n\x08\x46lapping\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cstable_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa5\x03\n\x0bIntegration\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12\x13\n\x0brouting_key\x18\x04 \x01(\t\x12=\n\x06labels\x18\x05 \x03(\x0b\x32-.tocsin.escalation.v1.Integration.LabelsEntry\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x10\x61uto_close_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x08\x66lapping\x18\x08 \x01(\x0b\x32\x1e.tocsin.escalation.v1.Flapping\x12;\n\x17previous_key_expires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tocsin/escalation/v1/integration.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"y\n\x08\x46lapping\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cstable_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb6\x03\n\x0bIntegration\x12\x16\n\x0eintegration_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\tpolicy_id\x18\x03 \x01(\t\x12\x13\n\x0brouting_key\x18\x04 \x01(\t\x12=\n\x06labels\x18\x05 \x03(\x0b\x32-.tocsin.escalation.v1.Integration.LabelsEntry\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x10\x61uto_close_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x08\x66lapping\x18\x08 \x01(\x0b\x32\x1e.tocsin.escalation.v1.Flapping\x12;\n\x17previous_key_expires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07team_id\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLAPPING']._serialized_start=129
   _globals['_FLAPPING']._serialized_end=250
   _globals['_INTEGRATION']._serialized_start=253
-  _globals['_INTEGRATION']._serialized_end=674
-  _globals['_INTEGRATION_LABELSENTRY']._serialized_start=629
-  _globals['_INTEGRATION_LABELSENTRY']._serialized_end=674
+  _globals['_INTEGRATION']._serialized_end=691
+  _globals['_INTEGRATION_LABELSENTRY']._serialized_start=646
+  _globals['_INTEGRATION_LABELSENTRY']._serialized_end=691
 # @@protoc_insertion_point(module_scope)

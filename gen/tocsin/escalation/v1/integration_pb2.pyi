@@ -93,6 +93,7 @@ class Integration(_message.Message):
     AUTO_CLOSE_AFTER_FIELD_NUMBER: _builtins.int
     FLAPPING_FIELD_NUMBER: _builtins.int
     PREVIOUS_KEY_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     integration_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     display_name: _builtins.str
@@ -102,6 +103,10 @@ class Integration(_message.Message):
     routing_key: _builtins.str
     """The secret that senders put into their URL or body: 32 characters, made by the server, shown once in the
     answer to the creation or rotation and stored hashed. Output only.
+    """
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may change, delete or give away the integration, and rotate its key: the
+    token's subject must be in the team. Empty: everybody with the scope `policies:write` may.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -138,10 +143,11 @@ class Integration(_message.Message):
         auto_close_after: _duration_pb2.Duration | None = ...,
         flapping: Global___Flapping | None = ...,
         previous_key_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_close_after", b"auto_close_after", "created_at", b"created_at", "flapping", b"flapping", "previous_key_expires_at", b"previous_key_expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_close_after", b"auto_close_after", "created_at", b"created_at", "display_name", b"display_name", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "policy_id", b"policy_id", "previous_key_expires_at", b"previous_key_expires_at", "routing_key", b"routing_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_close_after", b"auto_close_after", "created_at", b"created_at", "display_name", b"display_name", "flapping", b"flapping", "integration_id", b"integration_id", "labels", b"labels", "policy_id", b"policy_id", "previous_key_expires_at", b"previous_key_expires_at", "routing_key", b"routing_key", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

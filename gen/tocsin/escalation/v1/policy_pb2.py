@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.escalation.v1 import alert_pb2 as tocsin_dot_escalation_dot_v1_dot_alert__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tocsin/escalation/v1/policy.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\"\xa0\x04\n\x10\x45scalationPolicy\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08matchers\x18\x03 \x03(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x33\n\x05steps\x18\x05 \x03(\x0b\x32$.tocsin.escalation.v1.EscalationStep\x12\x14\n\x0crepeat_count\x18\x06 \x01(\x05\x12;\n\x0erepeat_trigger\x18\x07 \x01(\x0b\x32#.tocsin.escalation.v1.RepeatTrigger\x12\x41\n\x08handover\x18\x08 \x01(\x0e\x32/.tocsin.escalation.v1.EscalationPolicy.Handover\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcatch_all\x18\x0b \x01(\t\x12/\n\x0creopen_after\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\x08Handover\x12\x18\n\x14HANDOVER_UNSPECIFIED\x10\x00\x12\r\n\tOPEN_ONLY\x10\x01\x12\x12\n\x0eOPEN_AND_ACKED\x10\x02\x12\x07\n\x03OFF\x10\x03\"\xa5\x02\n\x0e\x45scalationStep\x12\x0f\n\x07targets\x18\x01 \x03(\t\x12.\n\x0b\x61\x63k_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\tselection\x18\x03 \x01(\x0e\x32..tocsin.escalation.v1.EscalationStep.Selection\x12\x15\n\rskip_if_empty\x18\x04 \x01(\x08\x12\x36\n\tcondition\x18\x05 \x01(\x0b\x32#.tocsin.escalation.v1.StepCondition\"@\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x07\n\x03\x41LL\x10\x01\x12\x0f\n\x0bROUND_ROBIN\x10\x02\"\xa4\x02\n\rStepCondition\x12\x38\n\nseverities\x18\x01 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12=\n\x08weekdays\x18\x02 \x03(\x0e\x32+.tocsin.escalation.v1.StepCondition.Weekday\x12\x12\n\nstart_time\x18\x03 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x04 \x01(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"M\n\rRepeatTrigger\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tocsin/escalation/v1/policy.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\"\xb1\x04\n\x10\x45scalationPolicy\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08matchers\x18\x03 \x03(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x33\n\x05steps\x18\x05 \x03(\x0b\x32$.tocsin.escalation.v1.EscalationStep\x12\x14\n\x0crepeat_count\x18\x06 \x01(\x05\x12;\n\x0erepeat_trigger\x18\x07 \x01(\x0b\x32#.tocsin.escalation.v1.RepeatTrigger\x12\x41\n\x08handover\x18\x08 \x01(\x0e\x32/.tocsin.escalation.v1.EscalationPolicy.Handover\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcatch_all\x18\x0b \x01(\t\x12/\n\x0creopen_after\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07team_id\x18\r \x01(\t\"P\n\x08Handover\x12\x18\n\x14HANDOVER_UNSPECIFIED\x10\x00\x12\r\n\tOPEN_ONLY\x10\x01\x12\x12\n\x0eOPEN_AND_ACKED\x10\x02\x12\x07\n\x03OFF\x10\x03\"\xa5\x02\n\x0e\x45scalationStep\x12\x0f\n\x07targets\x18\x01 \x03(\t\x12.\n\x0b\x61\x63k_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\tselection\x18\x03 \x01(\x0e\x32..tocsin.escalation.v1.EscalationStep.Selection\x12\x15\n\rskip_if_empty\x18\x04 \x01(\x08\x12\x36\n\tcondition\x18\x05 \x01(\x0b\x32#.tocsin.escalation.v1.StepCondition\"@\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x07\n\x03\x41LL\x10\x01\x12\x0f\n\x0bROUND_ROBIN\x10\x02\"\xa4\x02\n\rStepCondition\x12\x38\n\nseverities\x18\x01 \x03(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12=\n\x08weekdays\x18\x02 \x03(\x0e\x32+.tocsin.escalation.v1.StepCondition.Weekday\x12\x12\n\nstart_time\x18\x03 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x04 \x01(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"M\n\rRepeatTrigger\x12\x11\n\tthreshold\x18\x01 \x01(\x05\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tocsin.escalation.v1.policy
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ESCALATIONPOLICY']._serialized_start=159
-  _globals['_ESCALATIONPOLICY']._serialized_end=703
-  _globals['_ESCALATIONPOLICY_HANDOVER']._serialized_start=623
-  _globals['_ESCALATIONPOLICY_HANDOVER']._serialized_end=703
-  _globals['_ESCALATIONSTEP']._serialized_start=706
-  _globals['_ESCALATIONSTEP']._serialized_end=999
-  _globals['_ESCALATIONSTEP_SELECTION']._serialized_start=935
-  _globals['_ESCALATIONSTEP_SELECTION']._serialized_end=999
-  _globals['_STEPCONDITION']._serialized_start=1002
-  _globals['_STEPCONDITION']._serialized_end=1294
-  _globals['_STEPCONDITION_WEEKDAY']._serialized_start=1197
-  _globals['_STEPCONDITION_WEEKDAY']._serialized_end=1294
-  _globals['_REPEATTRIGGER']._serialized_start=1296
-  _globals['_REPEATTRIGGER']._serialized_end=1373
+  _globals['_ESCALATIONPOLICY']._serialized_end=720
+  _globals['_ESCALATIONPOLICY_HANDOVER']._serialized_start=640
+  _globals['_ESCALATIONPOLICY_HANDOVER']._serialized_end=720
+  _globals['_ESCALATIONSTEP']._serialized_start=723
+  _globals['_ESCALATIONSTEP']._serialized_end=1016
+  _globals['_ESCALATIONSTEP_SELECTION']._serialized_start=952
+  _globals['_ESCALATIONSTEP_SELECTION']._serialized_end=1016
+  _globals['_STEPCONDITION']._serialized_start=1019
+  _globals['_STEPCONDITION']._serialized_end=1311
+  _globals['_STEPCONDITION_WEEKDAY']._serialized_start=1214
+  _globals['_STEPCONDITION_WEEKDAY']._serialized_end=1311
+  _globals['_REPEATTRIGGER']._serialized_start=1313
+  _globals['_REPEATTRIGGER']._serialized_end=1390
 # @@protoc_insertion_point(module_scope)

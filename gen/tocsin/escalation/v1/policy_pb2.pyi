@@ -67,6 +67,7 @@ class EscalationPolicy(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CATCH_ALL_FIELD_NUMBER: _builtins.int
     REOPEN_AFTER_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation.
     The policy `default` always exists: one step to `oncall://active` until somebody changes it.
@@ -82,6 +83,10 @@ class EscalationPolicy(_message.Message):
     catch_all: _builtins.str
     """The target that is told when a whole time through the steps has told nobody. Empty: that of the policy `default`,
     and where that has none `oncall://active`, so that no alert is left without anybody to tell.
+    """
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may change, delete or give away the policy: the token's subject must be in
+    the team. Empty: everybody with the scope `policies:write` may.
     """
     @_builtins.property
     def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -127,10 +132,11 @@ class EscalationPolicy(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         catch_all: _builtins.str = ...,
         reopen_after: _duration_pb2.Duration | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reopen_after", b"reopen_after", "repeat_trigger", b"repeat_trigger", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_all", b"catch_all", "created_at", b"created_at", "display_name", b"display_name", "handover", b"handover", "matchers", b"matchers", "policy_id", b"policy_id", "priority", b"priority", "reopen_after", b"reopen_after", "repeat_count", b"repeat_count", "repeat_trigger", b"repeat_trigger", "steps", b"steps", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_all", b"catch_all", "created_at", b"created_at", "display_name", b"display_name", "handover", b"handover", "matchers", b"matchers", "policy_id", b"policy_id", "priority", b"priority", "reopen_after", b"reopen_after", "repeat_count", b"repeat_count", "repeat_trigger", b"repeat_trigger", "steps", b"steps", "team_id", b"team_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,7 @@ def apply(
         bool, typer.Option("--prune", help="Delete what the file's sections do not name.")
     ] = False,
 ) -> None:
-    """Make the stack as a file says: responders, schedules, policies, aggregation rules and integrations.
+    """Make the stack as a file says: responders, teams, schedules, policies, aggregation rules and integrations.
 
     What the file does not name is left alone. Doing it twice changes nothing the second time.
     """

@@ -78,11 +78,18 @@ KINDS = (
         defaults={"time_zone": "UTC"},
     ),
     Kind(
+        section="teams",
+        one="team",
+        path="/oncall/teams",
+        identity="team_id",
+        fields=("display_name", "responder_ids", "manager_ids"),
+    ),
+    Kind(
         section="schedules",
         one="schedule",
         path="/oncall/schedules",
         identity="schedule_id",
-        fields=("display_name", "time_zone", "layers"),
+        fields=("display_name", "time_zone", "layers", "team_id"),
         defaults={"time_zone": "UTC", "layers.rotation.length": 1, "layers.time_off": "SKIP"},
     ),
     Kind(
@@ -98,6 +105,7 @@ KINDS = (
             "repeat_count",
             "repeat_trigger",
             "handover",
+            "team_id",
         ),
         defaults={"handover": "OPEN_ONLY", "steps.ack_timeout": "300s"},
     ),
@@ -113,7 +121,7 @@ KINDS = (
         one="integration",
         path="/integrations",
         identity="integration_id",
-        fields=("display_name", "policy_id", "labels"),
+        fields=("display_name", "policy_id", "labels", "team_id"),
         changeable=False,
     ),
 )

@@ -1,6 +1,8 @@
 """API keys: made, shown once, accepted by every service, limited to their scopes, expired, revoked at once."""
 
 import asyncio
+import json
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -239,3 +241,32 @@ async def test_a_key_over_its_rate_is_told_when_to_come_again(installation: Inst
     assert {(await installation.call("GET", "/oncall/teams", token=unlimited)).status for _ in range(5)} == {
         200
     }
+
+
+async def test_keys_from_the_command_line(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    where = [
+        "--gateway",
+        f"http://{installation.addresses['gateway']}",
+        "--token",
+        installation.token("admin"),
+    ]
+
+    async def tocsin(*words: str) -> str:
+        command = [sys.executable, "-m", "cli", "keys", *words, *where]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+        assert process.returncode == 0, said
+        return said.decode()
+
+    made = await tocsin("create", "--id", "build", "--scope", "roster:read", "--until", "90d", "--rate", "50")
+    [secret] = [word for word in made.split() if word.startswith("tocsin_")]
+    assert (await installation.call("GET", "/oncall/teams", token=secret)).status == 200
+    [listed] = json.loads(await tocsin("list", "--json"))["api_keys"]
+    assert (listed["api_key_id"], listed["rate_limit"], listed["secret"]) == ("build", 50, "")
+    assert await tocsin("revoke", "build") == "build is revoked\n"
+
+    async def refused() -> bool:
+        return (await installation.call("GET", "/oncall/teams", token=secret)).status == 401
+
+    await eventually(refused, timeout=10)

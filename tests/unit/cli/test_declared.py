@@ -16,8 +16,11 @@ NOTHING: dict[str, list[Json]] = {kind.section: [] for kind in KINDS}
 FILE = """
 responders:
   - {responder_id: ada, display_name: Ada, time_zone: Europe/London}
+teams:
+  - {team_id: web, responder_ids: [ada], manager_ids: [ada]}
 schedules:
   - schedule_id: web
+    team_id: web
     layers:
       - name: primary
         responder_ids: [ada]
@@ -34,6 +37,7 @@ SERVER: dict[str, list[Json]] = {
     "responders": [
         {"responder_id": "ada", "display_name": "Ada", "time_zone": "Europe/London", "created_at": "2026"}
     ],
+    "teams": [{"team_id": "web", "display_name": "web", "responder_ids": ["ada"], "manager_ids": ["ada"]}],
     "schedules": [
         {"schedule_id": "default", "display_name": "default", "time_zone": "UTC", "layers": []},
         {
@@ -55,6 +59,7 @@ SERVER: dict[str, list[Json]] = {
                 }
             ],
             "created_at": "2026",
+            "team_id": "web",
         },
     ],
     "escalation_policies": [
@@ -69,6 +74,7 @@ SERVER: dict[str, list[Json]] = {
             "handover": "OFF",
             "created_at": "2026",
             "updated_at": "2026",
+            "team_id": "",
         }
     ],
     "aggregation_rules": [],
@@ -102,6 +108,7 @@ def test_yaml_is_read_without_surprises() -> None:
 def test_what_is_not_there_is_made_in_the_order_in_which_it_is_named() -> None:
     assert planned(NOTHING, document.read(FILE)) == [
         "+ responder ada",
+        "+ team web",
         "+ schedule web",
         "+ policy web",
         "+ integration prom",

@@ -14,15 +14,6 @@ from identity.audit import audited
 from tests.fixtures.postgres import TestDatabase
 from tests.service.identity.world import Installation, Json
 
-OPERATIONAL = {
-    "roster": "api_key_changes watches",
-    "escalation": "actions alerts coverage executions groups pages requests reviews rule_changes sources timers",
-    "notify": "acknowledgements alerts exhaustions inboxes pages receipts route_logs",
-    "sla": "facts",
-}
-"""What the services write by themselves while they work: nobody configures it."""
-MECHANISM = {"alembic_version", "audit", "dead_letters", "inbox", "leader", "outbox", "relay"}
-
 
 async def entries(installation: Installation, service: str, **wanted: object) -> Sequence[Json]:
     """The changes of a service, the newest first."""
@@ -150,18 +141,3 @@ def test_entries_stay_as_they_are(database: TestDatabase, context: str) -> None:
         for statement in ("update audit set actor = 'bob'", "delete from audit", "truncate audit"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="neither changed nor removed"):
                 conn.execute(statement)
-
-
-@pytest.mark.parametrize("context", CONTEXTS)
-def test_every_table_of_what_people_configure_is_recorded(database: TestDatabase, context: str) -> None:
-    """A table is recorded (`identity.audit.watch` in its migration), or named above as what services write themselves."""
-    with psycopg.connect(database.url(context)) as conn:
-        rows = conn.execute(
-            """select relname, exists (select from pg_trigger where tgrelid = c.oid and tgname = 'audit')
-            from pg_class c where relnamespace = %s::regnamespace and relkind in ('r', 'p') and not relispartition""",
-            [context],
-        ).fetchall()
-    recorded = {name for name, known in rows if known}
-    others = {name for name, known in rows if not known} - MECHANISM
-    assert others == {*OPERATIONAL[context].split()}, "record the new table, or name it as operational"
-    assert not recorded & {*OPERATIONAL[context].split()}

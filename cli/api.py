@@ -45,6 +45,7 @@ class Api:
     """Calls of the API below /api/alert; safe to use from several threads."""
 
     where: Where
+    patience: timedelta = PATIENCE
 
     def get(self, path: str, **query: object) -> Json:
         """Reads; a query parameter that is None or empty is left out, a list is repeated, True is `true`.
@@ -87,7 +88,7 @@ class Api:
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         headers = {"authorization": f"Bearer {self.where.token}", "content-type": "application/json"}
         sent = None if body is None else json.dumps(body).encode()
-        connection = connect(gateway.netloc, timeout=PATIENCE.total_seconds())
+        connection = connect(gateway.netloc, timeout=self.patience.total_seconds())
         try:
             connection.request(method, f"{gateway.path}{BASE}{path}", sent, headers)
             response = connection.getresponse()

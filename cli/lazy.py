@@ -45,6 +45,7 @@ def _command(name: str, place: str) -> Any:
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(add_completion=False)
         found.command(name, epilog=getattr(function, "epilog", None))(function)
+    found._add_completion = False  # `tocsin` itself installs it, for all of its commands
     command = get_command(found)
     command.name = name
     return command

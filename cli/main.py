@@ -1,5 +1,7 @@
 """The `tocsin` command and its sub-commands."""
 
+from typing import Annotated
+
 import typer
 
 from cli.lazy import lazy_group
@@ -12,6 +14,7 @@ COMMANDS = {
         "schedule": "cli.schedule:app",
         "policy": "cli.policy:app",
         "silence": "cli.silence:app",
+        "integration": "cli.integration:app",
         "sla": "cli.sla:sla",
         "tail": "cli.tail:tail",
         "apply": "cli.declared.commands:apply",
@@ -38,6 +41,18 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"tocsin {version('tocsin')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """On-call alerting: who is on call, how an alert escalates, how it reaches them, how well it went."""

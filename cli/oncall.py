@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.api import Json
+from cli.completing import SCHEDULES
 from cli.moments import coming, rfc3339, shown
 from cli.operating import Operator, instant_of, operates
 from cli.output import table
@@ -15,7 +16,9 @@ from cli.output import table
 )
 def oncall(
     operator: Operator,
-    schedule: Annotated[str, typer.Option(help="Only this schedule (default: all).")] = "",
+    schedule: Annotated[
+        str, typer.Option(help="Only this schedule (default: all).", autocompletion=SCHEDULES)
+    ] = "",
     at: Annotated[str, typer.Option(help="The instant: now, 8h (from now), -2h, 2026-03-01T09:00.")] = "now",
 ) -> None:
     """Show who is on call."""

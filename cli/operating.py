@@ -5,9 +5,9 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from cli.output import Output, examples
 from cli.where import DEFAULT_DIR, Named, Unknown, Where, find
 
 P = ParamSpec("P")
+Moment = TypeVar("Moment", datetime, timedelta)
 FAILED, USAGE, AWAY = 1, 2, 3
 """Exit codes: the call failed or was refused; the command is not right; nobody there to answer."""
 PANEL = "Which stack"
@@ -84,8 +85,8 @@ def add(app: typer.Typer, name: str, function: Callable[..., None]) -> None:
     app.command(name, epilog=function.epilog)(function)  # type: ignore[attr-defined]
 
 
-def instant_of(option: str, read: Callable[[], datetime]) -> datetime:
-    """What an option says of time; a usage error that names the option when it says nothing."""
+def instant_of(option: str, read: Callable[[], Moment]) -> Moment:
+    """What an option says of time, an instant or a length; a usage error that names the option when it says nothing."""
     try:
         return read()
     except ValueError as error:

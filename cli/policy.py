@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.api import Json, escaped
+from cli.completing import POLICIES
 from cli.moments import seconds, spoken
 from cli.operating import Operator, add, operates
 from cli.output import facts, table
@@ -31,7 +32,10 @@ def list_(operator: Operator) -> None:
 
 @operates("tocsin policy show default")
 def show(
-    operator: Operator, policy_id: Annotated[str, typer.Argument(metavar="POLICY", help="The policy's id.")]
+    operator: Operator,
+    policy_id: Annotated[
+        str, typer.Argument(metavar="POLICY", help="The policy's id.", autocompletion=POLICIES)
+    ],
 ) -> None:
     """Show a policy: what it is for, and who is told when if nobody takes the alert."""
     found = operator.api.get(f"/escalation-policies/{escaped(policy_id)}")

@@ -8,6 +8,7 @@ import typer
 
 from cli.api import Json, escaped
 from cli.bars import axis, bars
+from cli.completing import SCHEDULES
 from cli.moments import coming, rfc3339, shown
 from cli.operating import Operator, add, instant_of, operates
 from cli.output import console, facts, table
@@ -36,7 +37,9 @@ def list_(operator: Operator) -> None:
 @operates("tocsin schedule show web", "tocsin schedule show web --days 2 --start 2026-12-24")
 def show(
     operator: Operator,
-    schedule_id: Annotated[str, typer.Argument(metavar="SCHEDULE", help="The schedule's id.")],
+    schedule_id: Annotated[
+        str, typer.Argument(metavar="SCHEDULE", help="The schedule's id.", autocompletion=SCHEDULES)
+    ],
     days: Annotated[int, typer.Option(min=1, max=366, help="How many days.")] = 14,
     start: Annotated[str, typer.Option(help="From when on: now, +7d, 2026-12-24.")] = "now",
 ) -> None:

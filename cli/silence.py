@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.api import Json, escaped
+from cli.completing import SILENCES
 from cli.moments import coming, rfc3339, shown
 from cli.operating import Operator, add, instant_of, operates
 from cli.output import facts, table
@@ -54,7 +55,9 @@ def list_(
 @operates("tocsin silence expire disk-swap")
 def expire(
     operator: Operator,
-    silence_id: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")],
+    silence_id: Annotated[
+        str, typer.Argument(metavar="SILENCE", help="The silence's id.", autocompletion=SILENCES)
+    ],
 ) -> None:
     """End a silence now; it stays for the record."""
     _show(operator, operator.api.post(f"/silence-rules/{escaped(silence_id)}:expire", {}))

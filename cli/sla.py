@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.api import Json
+from cli.completing import POLICIES
 from cli.moments import past, rfc3339, shown, spoken
 from cli.operating import Operator, instant_of, operates
 from cli.output import facts, table
@@ -29,7 +30,7 @@ def sla(
     severity: Annotated[
         list[str] | None, typer.Option(help="Only these severities; may be repeated.")
     ] = None,
-    policy: Annotated[str, typer.Option(help="Only alerts of this policy.")] = "",
+    policy: Annotated[str, typer.Option(help="Only alerts of this policy.", autocompletion=POLICIES)] = "",
     source: Annotated[str, typer.Option(help="Only alerts of this source.")] = "",
 ) -> None:
     """Show the figures of a period: how many alerts, how fast they were taken, how many were late."""

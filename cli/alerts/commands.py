@@ -8,6 +8,8 @@ import typer
 from cli.alerts import verbs
 from cli.alerts.drawing import drawn, listed
 from cli.api import Json, escaped
+from cli.completing import POLICIES
+from cli.labels import labels
 from cli.moments import past, rfc3339
 from cli.operating import Operator, add, instant_of, operates
 from cli.output import console, facts
@@ -31,7 +33,7 @@ def list_(
     match: Annotated[
         list[str] | None, typer.Option(help="A matcher, like 'team=\"db\"'; may be repeated.")
     ] = None,
-    policy: Annotated[str, typer.Option(help="Only alerts of this policy.")] = "",
+    policy: Annotated[str, typer.Option(help="Only alerts of this policy.", autocompletion=POLICIES)] = "",
     source: Annotated[str, typer.Option(help="Only alerts of this source.")] = "",
     since: Annotated[str, typer.Option(help="Only alerts opened since: 2h (ago), 2026-03-01.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to show at most.")] = 50,
@@ -51,9 +53,7 @@ def list_(
 
 
 @operates("tocsin alerts show 0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11")
-def show(
-    operator: Operator, alert_id: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
-) -> None:
+def show(operator: Operator, alert_id: verbs.ID) -> None:
     """Show an alert with its timeline: what people did, which levels were told, and what became of each page."""
     api, path = operator.api, f"/alerts/{escaped(alert_id)}"
     found: Json = {
@@ -77,7 +77,10 @@ def trigger(
     source: Annotated[str, typer.Option(help="What found it.")] = "",
     dedup_key: Annotated[str, typer.Option(help="What makes two triggers the same alert.")] = "",
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="May be repeated.")] = None,
-    policy: Annotated[str, typer.Option(help="The policy to follow (default: the one that matches).")] = "",
+    policy: Annotated[
+        str,
+        typer.Option(help="The policy to follow (default: the one that matches).", autocompletion=POLICIES),
+    ] = "",
 ) -> None:
     """Report that something is wrong; answers the alert and what became of the trigger."""
     answer = operator.api.post(
@@ -98,17 +101,6 @@ def trigger(
         for name in ("alert_id", "state", "severity", "title", "policy_id", "trigger_count")
     ]
     operator.out.show(answer, facts([("outcome", answer["outcome"]), *said]))
-
-
-def labels(pairs: list[str]) -> dict[str, str]:
-    """Reads NAME=VALUE pairs; a usage error for anything else."""
-    read: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--label")
-        read[name] = value
-    return read
 
 
 def _since(text: str, now: datetime) -> str:

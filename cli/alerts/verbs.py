@@ -6,11 +6,12 @@ import typer
 
 from cli.alerts.drawing import sentence
 from cli.api import Json, Refused, escaped
+from cli.completing import ALERTS
 from cli.moments import coming, length, rfc3339
 from cli.operating import FAILED, Operator, instant_of, operates
 
-ID = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
-IDS = Annotated[list[str], typer.Argument(metavar="ALERT", help="The alerts' ids.")]
+ID = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.", autocompletion=ALERTS)]
+IDS = Annotated[list[str], typer.Argument(metavar="ALERT", help="The alerts' ids.", autocompletion=ALERTS)]
 NOTE = Annotated[str, typer.Option(help="Kept in the timeline.")]
 ACTOR = Annotated[str, typer.Option(help="Who does it, if not the token's subject (needs the scope act-as).")]
 
@@ -71,6 +72,12 @@ def reassign(
     _each(operator, [alert_id], "reassign", {"target": target, "note": note, "actor": actor})
 
 
+@operates("tocsin alerts reopen 0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11 --note 'it is back'")
+def reopen(operator: Operator, alert_ids: IDS, note: NOTE = "", actor: ACTOR = "") -> None:
+    """Open alerts again that somebody has taken or put to sleep: they escalate from the first level."""
+    _each(operator, alert_ids, "reopen", {"note": note, "actor": actor})
+
+
 @operates("tocsin alerts comment 0193a1c2-7b1e-7cc4-9f52-2f1d8a3c1e11 'waiting for the vendor'")
 def comment(
     operator: Operator,
@@ -88,6 +95,7 @@ VERBS = {
     "escalate": escalate,
     "snooze": snooze,
     "reassign": reassign,
+    "reopen": reopen,
     "comment": comment,
 }
 

@@ -14,6 +14,8 @@ from cli.declared.plan import Change, Step, plan
 from cli.operating import FAILED, Operator, operates
 
 NOTHING = "nothing to do"
+SHOWN_ONCE = ("routing_key", "secret")
+"""What the answer to a creation has and no later one."""
 
 
 @operates(
@@ -31,7 +33,7 @@ def apply(
         bool, typer.Option("--prune", help="Delete what the file's sections do not name.")
     ] = False,
 ) -> None:
-    """Make the stack as a file says: responders, teams, schedules, policies, aggregation rules and integrations.
+    """Make the stack as a file says: people, teams, schedules, policies, rules, integrations, ways to reach people, targets.
 
     What the file does not name is left alone. Doing it twice changes nothing the second time.
     """
@@ -54,7 +56,7 @@ def apply(
 
 @operates("tocsin export > config.yaml", "tocsin export --json")
 def export(operator: Operator) -> None:
-    """Print the stack's configuration as `tocsin apply` takes it, without routing keys and contact methods."""
+    """Print the stack's configuration as `tocsin apply` takes it, without routing keys and secrets."""
     found = _current(operator.api)
     declared: Declared = {kind.section: [kind.normal(one) for one in found[kind.section]] for kind in KINDS}
     if operator.out.as_json:
@@ -69,7 +71,12 @@ def summary(steps: list[Step], done: list[Json], *, dry_run: bool) -> str:
         return NOTHING
     if dry_run:
         return f"{len(steps)} changes planned"
-    keys = [f"routing key of {one['id']}: {one['routing_key']}" for one in done if "routing_key" in one]
+    keys = [
+        f"{name.replace('_', ' ')} of {one['id']}: {one[name]}"
+        for one in done
+        for name in SHOWN_ONCE
+        if name in one
+    ]
     return "\n".join([*keys, f"{len(done)} of {len(steps)} changes made"])
 
 
@@ -83,19 +90,20 @@ def _read(file: Path) -> Declared:
 
 def _current(api: Api) -> dict[str, list[Json]]:
     """Everything of the stack that can be declared, by section."""
-    return {kind.section: list(api.each(kind.path, kind.section)) for kind in KINDS}
+    return {kind.section: list(api.each(kind.path, kind.listed or kind.section)) for kind in KINDS}
 
 
 def _do(api: Api, step: Step) -> Json:
-    """Does one step; the answer names it and has the routing key of a new integration, which nobody sees again."""
+    """Does one step; the answer names it and has what the server made and nobody sees again, such as a routing key."""
     kind, path = step.kind, f"{step.kind.path}/{escaped(step.name)}"
     said = step.json()
     try:
         match step.change:
             case Change.CREATE:
                 made = api.post(kind.path, step.wanted)
-                if made.get("routing_key"):
-                    said["routing_key"] = made["routing_key"]
+                said |= {
+                    name: made[name] for name in SHOWN_ONCE if made.get(name) and name not in step.wanted
+                }
             case Change.UPDATE:
                 body = {name: step.wanted[name] for name in step.fields if name in step.wanted}
                 api.patch(path, body, list(step.fields))

@@ -48,7 +48,7 @@ def _section(kind: Kind, found: Any, mistakes: list[str]) -> list[Json]:
         if found is not None:
             mistakes.append(f"{kind.section}: is no list")
         return []
-    known = {kind.identity, *kind.fields}
+    known = {kind.identity, *kind.fields, *filter(None, [kind.unread])}
     seen: set[str] = set()
     for place, one in enumerate(found):
         where = f"{kind.section}[{place}]"
@@ -77,7 +77,7 @@ def write(declared: Declared) -> str:
 
 
 def _loader() -> "type[yaml.SafeLoader]":
-    """Null, booleans and whole numbers as YAML 1.2 has them: 17:00, OFF and a date are strings."""
+    """Null, booleans and numbers as YAML 1.2 has them: 17:00, OFF and a date are strings."""
     import re
 
     import yaml
@@ -91,6 +91,7 @@ def _loader() -> "type[yaml.SafeLoader]":
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
         ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
         ("int", r"[-+]?(0|[1-9][0-9]*)", [*"-+0123456789"]),
+        ("float", r"[-+]?[0-9]+\.[0-9]+", [*"-+0123456789"]),
     ):
         Core.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), first)
     return Core

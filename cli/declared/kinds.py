@@ -18,8 +18,10 @@ LABELS = "labels"
 class Kind:
     """A section of the file: what it holds, where the API has it, and what a field is when it is left out.
 
-    `defaults` are by the field's path; what is empty needs none. A kind without `fields` to change can only be created
-    and deleted.
+    `defaults` are by the field's path; what is empty needs none, unless a default says that empty is something else.
+    A kind that is not `changeable` can only be created and deleted, and so can what differs in a `fixed` field. `unread`
+    is a field that is said at creation and never answered; `listed` is what a list calls them, where that is not the
+    section's name; `follows` names fields whose default is the value of another one beside them.
     """
 
     section: str
@@ -28,6 +30,10 @@ class Kind:
     identity: str
     fields: tuple[str, ...]
     changeable: bool = True
+    fixed: tuple[str, ...] = ()
+    unread: str = ""
+    listed: str = ""
+    follows: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
 
     def id_of(self, resource: Json) -> str:
@@ -47,6 +53,15 @@ class Kind:
         now, then = self.normal(current), self.normal(wanted)
         return [name for name in self.fields if now.get(name) != then.get(name)]
 
+    def _meant(self, value: object, path: str) -> bool:
+        """Whether a field that is left out has this value."""
+        default = self.defaults.get(path)
+        return value == default if isinstance(default, bool) else empty(value) or value == default
+
+    def _follows(self, path: str, value: object, beside: Json) -> bool:
+        """Whether a field that is left out takes this value from the one beside it."""
+        return path in self.follows and value == beside.get(self.follows[path])
+
     def _pruned(self, value: Any, path: str) -> Any:
         match value:
             case dict():
@@ -55,7 +70,8 @@ class Kind:
                 return {
                     name: one
                     for name, one in kept.items()
-                    if path == LABELS or not (empty(one) or one == self.defaults.get(paths[name]))
+                    if path == LABELS
+                    or not (self._meant(one, paths[name]) or self._follows(paths[name], one, value))
                 }
             case list():
                 return [self._pruned(one, path) for one in value]
@@ -105,9 +121,16 @@ KINDS = (
             "repeat_count",
             "repeat_trigger",
             "handover",
+            "catch_all",
+            "reopen_after",
             "team_id",
         ),
-        defaults={"handover": "OPEN_ONLY", "steps.ack_timeout": "300s"},
+        defaults={
+            "handover": "OPEN_ONLY",
+            "steps.ack_timeout": "300s",
+            "steps.selection": "ALL",
+            "steps.condition.time_zone": "UTC",
+        },
     ),
     Kind(
         section="aggregation_rules",
@@ -117,12 +140,63 @@ KINDS = (
         fields=("matchers", "group_by", "window"),
     ),
     Kind(
+        section="inhibition_rules",
+        one="inhibition rule",
+        path="/inhibition-rules",
+        identity="inhibition_rule_id",
+        fields=("source_matchers", "target_matchers", "equal"),
+    ),
+    Kind(
         section="integrations",
         one="integration",
         path="/integrations",
         identity="integration_id",
-        fields=("display_name", "policy_id", "labels", "team_id"),
+        fields=("display_name", "policy_id", "labels", "auto_close_after", "flapping", "team_id"),
+        follows={"flapping.stable_after": "window"},
+    ),
+    Kind(
+        section="contact_methods",
+        one="contact method",
+        path="/contact-methods",
+        identity="contact_method_id",
+        fields=(
+            "responder_id",
+            "channel",
+            "address",
+            "enabled",
+            "min_severity",
+            "delay",
+            "order",
+            "quiet_hours",
+            "notify_on_resolve",
+        ),
+        fixed=("responder_id", "channel"),
+        unread="secret",
+        defaults={"enabled": True, "min_severity": "INFO", "delay": "0s", "quiet_hours.time_zone": "UTC"},
+    ),
+    Kind(
+        section="sla_targets",
+        one="SLA target",
+        path="/sla/targets",
+        identity="target_id",
+        fields=(
+            "display_name",
+            "matchers",
+            "acknowledge_within",
+            "resolve_within",
+            "business_hours",
+            "at_risk_share",
+            "objective",
+            "budget_window",
+        ),
+        listed="targets",
         changeable=False,
+        defaults={
+            "at_risk_share": 0.75,
+            "objective": 0.99,
+            "budget_window": "2592000s",
+            "business_hours.time_zone": "UTC",
+        },
     ),
 )
 """In the order in which they are made, so that each finds what it names; they are deleted in the other order."""

@@ -36,7 +36,7 @@ class Step:
         text = f"{SIGNS[self.change]} {self.kind.one} {self.name}"
         differing = f": {', '.join(self.fields)}" if self.fields else ""
         if self.change is Change.REFUSE:
-            return f"{text}{differing} cannot be changed; delete it first, which ends its routing key"
+            return f"{text}{differing} cannot be changed; delete it first, and it is made anew"
         return text + differing
 
     def json(self) -> Json:
@@ -71,7 +71,8 @@ def _step(kind: Kind, current: Json | None, wanted: Json) -> list[Step]:
         return [Step(kind, Change.CREATE, name, wanted)]
     if not (fields := tuple(kind.differences(current, wanted))):
         return []
-    return [Step(kind, Change.UPDATE if kind.changeable else Change.REFUSE, name, wanted, fields)]
+    refused = not kind.changeable or set(fields) & {*kind.fixed}
+    return [Step(kind, Change.REFUSE if refused else Change.UPDATE, name, wanted, fields)]
 
 
 def _deletions(kind: Kind, current: list[Json], wanted: Declared) -> list[Step]:

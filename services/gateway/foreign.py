@@ -178,7 +178,7 @@ PATHS: dict[str, Json] = {
         "One event, structured or in binary mode (attributes in `ce-` headers), or a batch of at most 1,000. The data may "
         "be in the words of the plain form; what it leaves out follows from the attributes.",
         {"202": _taken("Taken."), **_told("400", "401", "413", "503")},
-        media=("application/cloudevents+json", "application/cloudevents-batch+json", "*/*"),
+        media=("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
     ),
     "/v2/alerts": _genie("CreateOpsgenieAlert", "Opens an alert", needed=True),
     "/v2/alerts/{identifier}/close": _genie("CloseOpsgenieAlert", "Closes an alert", parameters=IDENTIFIER),

@@ -34,31 +34,30 @@ ERRORS = {
 VERBS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 WITH_VARIABLES, WITH_BODY = ("404",), ("409", "413")
 ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
+STATUS_SCHEMA: Json = {
+    "type": "object",
+    "description": "What went wrong.",
+    "required": ["code", "status", "message", "details"],
+    "properties": {
+        "code": {"type": "integer", "description": "The HTTP status."},
+        "status": {"type": "string", "description": "The name of the gRPC status."},
+        "message": {"type": "string", "description": "For people."},
+        "details": {
+            "type": "array",
+            "description": "`google.rpc.ErrorInfo` with a stable reason; `google.rpc.BadRequest` with every wrong field.",
+            "items": {
+                "type": "object",
+                "required": ["@type"],
+                "properties": {"@type": {"type": "string"}},
+            },
+        },
+    },
+}
 ERROR_SCHEMA: Json = {
     "type": "object",
     "description": "What every failed request answers with.",
     "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "status", "message", "details"],
-            "properties": {
-                "code": {"type": "integer", "description": "The HTTP status."},
-                "status": {"type": "string", "description": "The name of the gRPC status."},
-                "message": {"type": "string", "description": "For people."},
-                "details": {
-                    "type": "array",
-                    "description": "`google.rpc.ErrorInfo` with a stable reason; `google.rpc.BadRequest` with every "
-                    "wrong field.",
-                    "items": {
-                        "type": "object",
-                        "required": ["@type"],
-                        "properties": {"@type": {"type": "string"}},
-                    },
-                },
-            },
-        }
-    },
+    "properties": {"error": {"$ref": "#/components/schemas/Status"}},
 }
 
 
@@ -88,7 +87,7 @@ def document(contract: Contract) -> Json:
         "tags": [*_tags(contract), {"name": "Intake", "description": "Where other tools send their alerts."}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**schemas.components(), "Error": ERROR_SCHEMA},
+            "schemas": {**schemas.components(), "Error": ERROR_SCHEMA, "Status": STATUS_SCHEMA},
             "responses": {status: _failure(text) for status, text in ERRORS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

@@ -25,7 +25,7 @@ WELL_KNOWN: dict[str, Json] = {
     "google.protobuf.FieldMask": {"type": "string", "examples": ["display_name,time_zone"]},
     "google.protobuf.Struct": {"type": "object"},
     "google.protobuf.Empty": {"type": "object", "maxProperties": 0},
-    "google.rpc.Status": {"$ref": "#/components/schemas/Error/properties/error"},
+    "google.rpc.Status": {"$ref": "#/components/schemas/Status"},
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from cli.declared import document
+from cli.declared.kinds import KINDS
 from tests.fixtures.eventually import eventually
 from tests.system.world import Json, World
 
 ROOT = Path(__file__).parents[2]
+EVERYTHING = ROOT / "tests" / "data" / "everything.yaml"
 PATIENCE = 30.0
 
 
@@ -269,6 +273,47 @@ integrations:
         f"~ responder {ada}: display_name\n~ policy {policy}: handover\n2 of 2 changes made\n"
     )
     assert await tocsin.ok("apply", "-f", "-", given=changed) == "nothing to do\n"
+
+
+async def test_every_section_and_field_goes_in_and_comes_back(world: World, tocsin: Shell) -> None:
+    """tests/data/everything.yaml, with names of this test's own."""
+    file = EVERYTHING.read_text()
+    for name in ("ada", "bob", "web", "by-host", "dependants", "prometheus", "critical"):
+        file = re.sub(rf"\b{name}\b(?!\.|@)", world.own(name), file)
+    applied = await tocsin.json("apply", "-f", "-", given=file)
+    assert {step["change"] for step in applied["plan"]} == {"create"}
+    assert await tocsin.ok("apply", "-f", "-", given=file) == "nothing to do\n"
+    exported = await tocsin.ok("export")
+    assert await tocsin.ok("apply", "-f", "-", given=exported) == "nothing to do\n"
+    declared, again = document.read(file), document.read(exported)
+    for kind in KINDS:
+        for one in declared[kind.section]:
+            wanted = {name: value for name, value in kind.normal(one).items() if name != kind.unread}
+            assert wanted in again[kind.section]
+
+
+async def test_integrations(world: World, tocsin: Shell) -> None:
+    name = world.own("prom")
+    made = await tocsin.json("integration", "add", name, "--label", f"mark={world.mark}")
+    rotated = await tocsin.json("integration", "rotate", name, "--grace", "1h")
+    assert rotated["routing_key"] != made["routing_key"]
+    for key in (made["routing_key"], rotated["routing_key"]):
+        path = f"/api/alert/integrations/{key}/events"
+        assert (await world.call("POST", path, {"title": "x"}, token=None))[0] == 202
+    assert name in await tocsin.ok("integration", "list")
+    await tocsin.ok("integration", "delete", name)
+    assert name not in await tocsin.ok("integration", "list")
+
+
+async def test_the_shell_completes_ids(world: World, tocsin: Shell) -> None:
+    """As bash asks for them; where no stack answers there is nothing to offer, and nothing is said."""
+    schedule = await world.schedule()
+    words = f"tocsin schedule show {schedule[:3]}"
+    asked = {"_TOCSIN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    done = await tocsin.run(**asked)
+    assert schedule in done.out.split()
+    away = await tocsin.run(**asked, TOCSIN_GATEWAY="http://127.0.0.1:9")
+    assert (away.out.strip(), away.err) == ("", "")
 
 
 async def test_a_file_that_is_refused_says_where_and_what_was_done(world: World, tocsin: Shell) -> None:

@@ -1,16 +1,18 @@
 """A file is read as it is meant, the plan is what differs and no more, and an export read again is the same."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.api import Json
+from cli.api import BASE, Json
 from cli.declared import document
 from cli.declared.document import Declared, Wrong
 from cli.declared.kinds import KINDS
 from cli.declared.plan import plan
+from services.gateway import contract
 
 NOTHING: dict[str, list[Json]] = {kind.section: [] for kind in KINDS}
 FILE = """
@@ -33,7 +35,7 @@ escalation_policies:
 integrations:
   - {integration_id: prom, policy_id: web, labels: {team: web, empty: ""}}
 """
-SERVER: dict[str, list[Json]] = {
+SERVER: dict[str, list[Json]] = NOTHING | {
     "responders": [
         {"responder_id": "ada", "display_name": "Ada", "time_zone": "Europe/London", "created_at": "2026"}
     ],
@@ -127,8 +129,46 @@ def test_differences_are_named_by_field() -> None:
     assert planned(SERVER, wanted) == [
         "~ responder ada: display_name, time_zone",
         "~ policy web: steps",
-        "! integration prom: labels cannot be changed; delete it first, which ends its routing key",
+        "~ integration prom: labels",
     ]
+
+
+def test_what_cannot_be_changed_is_refused() -> None:
+    method = {"contact_method_id": "m", "responder_id": "ada", "channel": "EMAIL", "address": "a@x.example"}
+    target = {"target_id": "t", "acknowledge_within": "300s"}
+    there = SERVER | {
+        "contact_methods": [{**method, "enabled": True, "delay": "0s"}],
+        "sla_targets": [target],
+    }
+    same: Declared = {"contact_methods": [{**method, "secret": "whsec_x"}], "sla_targets": [target]}
+    assert planned(there, same) == []
+    wanted: Declared = {
+        "contact_methods": [{**method, "address": "b@x.example", "enabled": False}],
+        "sla_targets": [{**target, "acknowledge_within": "60s"}],
+    }
+    assert planned(there, wanted) == [
+        "~ contact method m: address, enabled",
+        "! SLA target t: acknowledge_within cannot be changed; delete it first, and it is made anew",
+    ]
+    wanted["contact_methods"][0]["channel"] = "CHAT"
+    assert planned(there, wanted)[0].startswith("! contact method m: channel")
+
+
+def test_every_field_that_people_may_set_can_be_declared() -> None:
+    spoken = contract.load()
+    made = {rule.template.text: rule.method.output_type for rule in spoken.rules if rule.verb == "POST"}
+    for kind in KINDS:
+        fields = made[f"{BASE}{kind.path}"].fields
+        settable = {field.name for field in fields if not spoken.output_only(field)} - {"etag"}
+        assert settable == {kind.identity, *kind.fields, *filter(None, [kind.unread])}, kind.section
+
+
+def test_the_example_has_every_section_and_field() -> None:
+    """What the system test sends in and gets back."""
+    everything = document.read((Path(__file__).parents[2] / "data" / "everything.yaml").read_text())
+    for kind in KINDS:
+        said = {name for one in everything[kind.section] for name in one}
+        assert said == {kind.identity, *kind.fields, *filter(None, [kind.unread])}, kind.section
 
 
 def test_nothing_is_deleted_unless_asked_for_nor_of_other_sections_nor_what_always_exists() -> None:

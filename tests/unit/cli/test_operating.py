@@ -137,7 +137,11 @@ def test_the_documentation_has_every_operators_command_and_no_option_that_is_not
     for name in COMMANDS["On call"]:
         assert any(words[1] == name for words in said), name
     for words in said:
-        path = words[1:3] if words[1] in ("alerts", "schedule", "policy", "silence", "keys") else words[1:2]
+        path = (
+            words[1:3]
+            if words[1] in ("alerts", "schedule", "policy", "silence", "integration", "keys")
+            else words[1:2]
+        )
         done = tocsin(*path, "--help")
         assert done.exit_code == 0, words
         for option in (word for word in words if word.startswith("--")):

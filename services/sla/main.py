@@ -24,6 +24,7 @@ from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
 from services.sla import consumer
 from services.sla.api.figures import FigureApi
+from services.sla.api.reports import ReportApi
 from services.sla.api.targets import TargetApi
 from services.sla.api.upkeep import UpkeepApi
 from services.sla.clients import Owners
@@ -38,6 +39,8 @@ from tocsin.sla.v1 import (
     audit_service_pb2_grpc,
     messaging_service_pb2,
     messaging_service_pb2_grpc,
+    report_service_pb2,
+    report_service_pb2_grpc,
     sla_service_pb2,
     sla_service_pb2_grpc,
     upkeep_service_pb2,
@@ -51,6 +54,7 @@ SERVICES = (
     *sla_service_pb2.DESCRIPTOR.services_by_name.values(),
     *audit_service_pb2.DESCRIPTOR.services_by_name.values(),
     *messaging_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *report_service_pb2.DESCRIPTOR.services_by_name.values(),
     *upkeep_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
 
@@ -102,6 +106,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         handle=recorder.record,
         after=lambda _: telling.wake(),
     )
+    report_service_pb2_grpc.add_ReportServiceServicer_to_server(ReportApi(db, clock), server.grpc)
     streams = [consumer.ALERTS, consumer.NOTIFICATIONS]
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[alerts, notifications], wake=relay.wake), server.grpc

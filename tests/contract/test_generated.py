@@ -124,6 +124,11 @@ POST /dead-letters/notify:replay notify ReplayNotifyDeadLetters
 POST /events/sla:replay sla ReplaySlaEvents
 GET /dead-letters/sla sla ListSlaDeadLetters
 POST /dead-letters/sla:replay sla ReplaySlaDeadLetters
+GET /sla/noisy sla ListNoisySources
+GET /sla/load sla ListResponderLoads
+GET /sla/compare sla ComparePeriods
+GET /sla/facts:export sla ExportAlertFacts
+GET /sla/timeseries:export sla ExportTimeSeries
 POST /sla/runs sla CreateSlaRun
 GET /sla/runs/{run_id} sla GetSlaRun
 GET    /sla/facts                                          sla         ListAlertFacts

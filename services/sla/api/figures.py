@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from chassis import paging
 from chassis.clock import Clock
@@ -14,12 +12,8 @@ from chassis.server import Context
 from services.sla.convert import figures as convert
 from services.sla.convert import requests
 from services.sla.domain.figures import Waiting
-from services.sla.domain.steps import divided
 from services.sla.storage import listing, rollups
 from tocsin.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
-
-MOST_STEPS = 1_000
-"""Points of a time series."""
 
 
 class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
@@ -66,14 +60,8 @@ class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
         problems, now = Problems(), self._clock.now()
         window = requests.window(request, now=now, problems=problems)
         wanted = requests.filter_of(request, problems=problems)
-        step, zone = requests.steps(request, problems=problems)
+        windows = requests.divided_by(request, window, problems=problems)
         problems.check()
-        windows = list(islice(divided(window, step, ZoneInfo(zone)), MOST_STEPS + 1))
-        if len(windows) > MOST_STEPS:
-            problems.add(
-                "step", f"{step} makes more than {MOST_STEPS} points of this period; want a longer one"
-            )
-            problems.check()
         async with self._db.connect() as conn:
             found = await rollups.figures(conn, windows, wanted, now=now)
         points = (

@@ -18,8 +18,9 @@ SHARES = (0.5, 0.9, 0.99)
 FEW = 5_000
 """Alerts of a period up to which facts are asked: exact, and as fast."""
 
-_ASKED = """(cast(:severities as text[]) = '{}' or severity = any (cast(:severities as text[])))"""
-MATCHING = f"""opened_at is not null and {_ASKED}
+ASKED = """(cast(:severities as text[]) = '{}' or severity = any (cast(:severities as text[])))"""
+"""The condition on severities that a filter makes."""
+MATCHING = f"""opened_at is not null and {ASKED}
     and (cast(:policy_id as text) = '' or policy_id = cast(:policy_id as text))
     and (cast(:source as text) = '' or source = cast(:source as text))
     and (cast(:schedule_id as text) = '' or cast(:schedule_id as text) = any (schedules))
@@ -47,7 +48,7 @@ _FROM_ROLLUPS = text(
             (place int, sign int, start timestamptz, until timestamptz)
         cross join lateral (
             select * from rollup_changes where dimension = :dimension and value = {key("cast(:value as text)")}
-            and {_ASKED} and starts_at >= hours.start and starts_at < hours.until offset 0) as rollup_changes
+            and {ASKED} and starts_at >= hours.start and starts_at < hours.until offset 0) as rollup_changes
         union all
         select place, {", ".join(f"sign * ({sql}) as {name}" for name, sql in zip(MEASURES, measures("facts", _EPOCH), strict=True))},
             sign, array_remove(array[{", ".join(codes("facts"))}], null), null
@@ -115,12 +116,12 @@ async def figures(
         said = [_part(place, Part(1, window)) for place, window in enumerate(windows)]
         found = await conn.execute(_FROM_FACTS, {"windows": json.dumps(said), **asked(wanted)})
     else:
-        found = await conn.execute(_FROM_ROLLUPS, _covered(windows, wanted, *wanted.cell))
+        found = await conn.execute(_FROM_ROLLUPS, covered(windows, wanted, *wanted.cell))
     rows = {row["place"]: row for row in found.mappings()}
     return [_overview(rows[place], now) if place in rows else Overview() for place in range(len(windows))]
 
 
-def _covered(windows: Sequence[Window], wanted: Filter, dimension: str, value: str) -> dict[str, object]:
+def covered(windows: Sequence[Window], wanted: Filter, dimension: str, value: str) -> dict[str, object]:
     """The cells, and the facts at the edges, of which the windows are put together."""
     cells, hours, edges = [], [], []
     for place, window in enumerate(windows):

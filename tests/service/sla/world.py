@@ -129,6 +129,11 @@ async def world_of(database: TestDatabase, broker: Nats) -> AsyncIterator[World]
         yield made
 
 
+def credentials(*scopes: str) -> list[tuple[str, str]]:
+    """The metadata of a call with these scopes: a channel adds it to calls that answer once alone."""
+    return [("authorization", f"Bearer {mint(KEY, subject='alice', scopes=scopes)}")]
+
+
 def unset(message: Message) -> bool:
     """Whether nothing in the message is set."""
     return not message.ListFields()

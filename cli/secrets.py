@@ -1,6 +1,7 @@
 """`tocsin secrets`: the files that docker-compose.yml gives to its containers, made at random once."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +23,15 @@ def secrets(
     from cli.stack.nats import permissions
     from cli.stack.schemas import CONTEXTS, role
 
-    if directory.exists() and any(directory.iterdir()):
-        typer.echo(f"{directory} has files already: nothing done")
-        return
     made = Credentials.fresh()
-    files = {
+    alone = {"tocsin_secrets_key": made.secrets_key, "tocsin_smtp_password": ""}
+    if directory.exists() and any(directory.iterdir()):
+        # What nothing else depends on may be added to a directory that an earlier version made.
+        lacking = {name: text for name, text in alone.items() if not (directory / name).exists()}
+        _write(directory, lacking)
+        typer.echo(f"{directory} has files already: {', '.join(lacking) or 'nothing'} added")
+        return
+    files = alone | {
         "postgres_password": made.postgres,
         "tocsin_admin_database_url": f"postgresql://tocsin:{made.postgres}@{DATABASE}",
         "tocsin_token_key": made.token_key,
@@ -53,8 +58,12 @@ def secrets(
         files[f"{context}_nats_url"] = f"nats://{context}:{made.nats[context]}@{BROKER}"
     files |= issued([*CONTEXTS, GATEWAY])
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(directory, files)
+    typer.echo(f"{len(files)} files written to {directory}")
+
+
+def _write(directory: Path, files: Mapping[str, str]) -> None:
     for name, content in files.items():
         # The directory keeps others out; the containers' user reads the files through their mounts.
         (directory / name).write_text(content)
         (directory / name).chmod(0o644)
-    typer.echo(f"{len(files)} files written to {directory}")

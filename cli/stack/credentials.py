@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,13 +16,17 @@ FILE = "secrets.json"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Passwords of Postgres's superuser and roles and of NATS's users, and the keys of tokens and receipt links."""
+    """Passwords of Postgres's superuser and roles and of NATS's users, and the keys of tokens and receipt links.
+
+    `secrets_key` seals addresses and keys at rest.
+    """
 
     postgres: str
     roles: Mapping[str, str]
     nats: Mapping[str, str]
     token_key: str
     receipt_key: str
+    secrets_key: str = ""
 
     @classmethod
     def kept_in(cls, data_dir: Path) -> Self:
@@ -30,7 +34,11 @@ class Credentials:
         path = data_dir / FILE
         if not path.exists():
             write_private(path, asdict(cls.fresh()))
-        return cls.read(data_dir)
+        kept = cls.read(data_dir)
+        if not kept.secrets_key:  # the data directory is older than the key
+            kept = replace(kept, secrets_key=secrets.token_hex(32))
+            write_private(path, asdict(kept))
+        return kept
 
     @classmethod
     def read(cls, data_dir: Path) -> Self:
@@ -52,4 +60,5 @@ class Credentials:
             nats={user: secrets.token_hex(32) for user in nats.USERS},
             token_key=secrets.token_hex(32),
             receipt_key=secrets.token_hex(32),
+            secrets_key=secrets.token_hex(32),
         )

@@ -64,9 +64,11 @@ def services(layout: Layout, credentials: Credentials, postgres: Postgres, nats:
                 "TOCSIN_NATS_URL": nats.url(name),
             }
         if name == "notify":
-            environment = (
-                notify_defaults(layout) | environment | {"TOCSIN_RECEIPT_KEY": credentials.receipt_key}
-            )
+            keys = {
+                "TOCSIN_RECEIPT_KEY": credentials.receipt_key,
+                "TOCSIN_SECRETS_KEY": credentials.secrets_key,
+            }
+            environment = notify_defaults(layout) | environment | keys
         address = layout.gateway if name == GATEWAY else layout.grpc[name]
         child = Child(name, directory=working / name, log=layout.log(name))
         made.append(Service(name, address=address, environment=environment, child=child))

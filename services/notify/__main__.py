@@ -6,7 +6,8 @@ from chassis.boot import lean
 lean("rich")
 
 from chassis.process import run
-from services.notify.main import Config, build
+from services.notify.config import Config
+from services.notify.main import build
 
 if __name__ == "__main__":
     run("notify", Config, build)

@@ -15,11 +15,12 @@ from google.protobuf.message import Message as ProtoMessage
 from chassis import telemetry, validation, wire
 from chassis.errors import Problems
 from chassis.outbox import Event
+from services.notify.domain import wording
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
 from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Claimed, Message
 from services.notify.domain.inbox import Item
-from services.notify.domain.page import Page
+from services.notify.domain.page import TEST, Page
 from services.notify.domain.quiet_hours import MOST_QUIET_HOURS, QuietHours
 from services.notify.domain.route import Receipt, RouteLog, Status
 from tocsin.escalation.v1 import alert_pb2
@@ -81,6 +82,7 @@ def contact_method(method: ContactMethod, *, secret: str = "") -> contact_method
         quiet_hours=[_quiet_hours(hours) for hours in method.quiet_hours],
         notify_on_resolve=method.notify_on_resolve,
         verified=method.verified,
+        old_secret_until=wire.timestamp(method.old_secret_until),
     )
 
 
@@ -222,8 +224,8 @@ def settled(type_: str, data: bytes) -> tuple[UUID, int]:
     return UUID(found.alert.alert_id), found.alert.version
 
 
-def message(claimed: Claimed, receipt_url: str) -> Message:
-    """What is sent of a claimed page; its moment is that of acceptance."""
+def message(claimed: Claimed, receipt_url: str, *, address: str, secrets: tuple[str, ...]) -> Message:
+    """What is sent of a claimed page; its moment is that of acceptance. The address and the keys are in the clear."""
     route = claimed.route
     data = {
         "alert": _alert_fields(claimed.alert),
@@ -235,13 +237,29 @@ def message(claimed: Claimed, receipt_url: str) -> Message:
     }
     return Message(
         message_id=route.route_log_id,
-        address=route.address,
-        type="alert.escalated",
+        address=address,
+        type=wording.TEST if claimed.reason == TEST else wording.PAGE,
         at=claimed.accepted_at,
         data=data,
         thread=str(route.alert_id),
-        secrets=(claimed.secret,),
+        secrets=secrets,
     )
+
+
+def trial_alert(alert_id: UUID, now: datetime) -> bytes:
+    """The alert that a test page shows."""
+    alert = alert_pb2.Alert(
+        alert_id=str(alert_id),
+        title="Test page from Tocsin",
+        description="Nothing is wrong: somebody wanted to see whether pages arrive here.",
+        severity=alert_pb2.Severity.INFO,
+        source="tocsin",
+        state=alert_pb2.Alert.OPEN,
+        opened_at=wire.timestamp(now),
+        trigger_count=1,
+        version=1,
+    )
+    return alert.SerializeToString()
 
 
 @lru_cache(maxsize=256)

@@ -4,12 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from pydantic import Field
-
 from chassis.auth import mint, scopes_of
 from chassis.bus import Bus
 from chassis.clock import Clock
-from chassis.config import StoringSettings
 from chassis.db import Database
 from chassis.inbox import Consumer
 from chassis.loop import DueLoop
@@ -20,28 +17,39 @@ from chassis.server import Server
 from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
-from identity.config import IdentitySettings
 from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
 from messaging import gauges
 from services.notify import consumer
 from services.notify.acknowledger import Acknowledger
+from services.notify.api.contact_method_input import Input
 from services.notify.api.contact_methods import ContactMethodApi
 from services.notify.api.feed import Feed
 from services.notify.api.inbox import InboxApi
 from services.notify.api.pages import PageApi
 from services.notify.api.receipts import Receipts
+from services.notify.api.rotation import Rotation
 from services.notify.api.routes import RouteApi
+from services.notify.api.trials import Trials
+from services.notify.api.verifications import Verifications
+from services.notify.channels.chat import Chats
+from services.notify.channels.email import Emails
 from services.notify.channels.webhook import Webhooks
+from services.notify.channels.wording import Wording
 from services.notify.clients import Escalation
+from services.notify.config import Config
 from services.notify.deliverer.failover import FailOvers
 from services.notify.deliverer.leases import Leases
 from services.notify.deliverer.loop import Deliverer
+from services.notify.deliverer.messages import Messages
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain.contact_method import Channel
+from services.notify.domain.delivery import Sender
 from services.notify.domain.link import Links
 from services.notify.domain.networks import Networks
+from services.notify.domain.sealing import Sealer
+from services.notify.domain.vault import Vault
 from tocsin.notify.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
@@ -75,19 +83,6 @@ SERVICES = (
 )
 
 
-class Config(StoringSettings, IdentitySettings):
-    """What notify is told.
-
-    `public_url` is where the gateway answers, for receipt links, and `receipt_key` the key that signs them.
-    `webhook_allow` are CIDRs, comma separated, to which webhooks may go although they are not public.
-    """
-
-    escalation_address: str
-    public_url: str = "http://127.0.0.1:8080"
-    receipt_key: str = Field(min_length=1)
-    webhook_allow: str = ""
-
-
 @asynccontextmanager
 async def build(
     config: Config, *, clock: Clock | None = None, webhooks: Webhooks | None = None
@@ -109,7 +104,16 @@ async def build(
     )
     networks = Networks(config.webhook_allow.split(","))
     links = Links(key=config.receipt_key.encode(), public_url=config.public_url)
+    vault = Vault(Sealer(config.secrets_key))
+    wording = Wording(dict)
     webhooks = webhooks or Webhooks(networks=networks, now=clock.now)
+    chats = Chats(networks=networks, write=wording.writer(Channel.CHAT), now=clock.now)
+    channels: dict[Channel, Sender] = {Channel.WEBHOOK: webhooks, Channel.CHAT: chats}
+    closing = [webhooks.close, chats.close]
+    if (server_of_mail := config.mail_server()) is not None:
+        emails = Emails(server_of_mail, write=wording.writer(Channel.EMAIL), now=clock.now)
+        channels[Channel.EMAIL] = emails
+        closing.append(emails.close)
     token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
     escalation = Escalation(config.escalation_address, token=token, tls=tls)
 
@@ -119,9 +123,9 @@ async def build(
     deliverer = Deliverer(
         db=db,
         clock=clock,
-        channels={Channel.WEBHOOK: webhooks},
+        channels=channels,
         outcomes=outcomes,
-        links=links,
+        messages=Messages(links=links, vault=vault),
         leases=leases,
     )
     acknowledger = Acknowledger(db=db, clock=clock, escalation=escalation)
@@ -143,7 +147,14 @@ async def build(
         telling.wake()
 
     contact_method_service_pb2_grpc.add_ContactMethodServiceServicer_to_server(
-        ContactMethodApi(db=db, clock=clock, networks=networks), server.grpc
+        ContactMethodApi(
+            db=db,
+            input_=Input(clock=clock, networks=networks, vault=vault, chats=chats, channels=channels),
+            verifications=Verifications(db=db, clock=clock, vault=vault, senders=channels),
+            trials=Trials(db=db, clock=clock, accepted=accepted),
+            rotation=Rotation(db=db, clock=clock, vault=vault),
+        ),
+        server.grpc,
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     page_service_pb2_grpc.add_PageServiceServicer_to_server(
@@ -176,6 +187,7 @@ async def build(
             bus.connect,
             lambda: bus.ensure_stream(STREAM, SUBJECTS),
             webhooks.open,
+            chats.open,
         ],
         loops=[
             keys.run,
@@ -193,6 +205,6 @@ async def build(
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],
-        closing=[deliverer.close, webhooks.close, escalation.close, keys.close, bus.close, db.close],
+        closing=[deliverer.close, *closing, escalation.close, keys.close, bus.close, db.close],
     ) as service:
         yield service

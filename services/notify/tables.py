@@ -50,7 +50,24 @@ contact_methods = Table(
     Column("quiet_hours", JSONB, nullable=False),
     Column("notify_on_resolve", Boolean, nullable=False),
     Column("verified_at", DateTime(timezone=True)),
+    Column("sealed_address", LargeBinary),
+    Column("sealed_secret", LargeBinary),
+    Column("sealed_at", DateTime(timezone=True)),
+    Column("old_secret", LargeBinary),
+    Column("old_secret_until", DateTime(timezone=True)),
 )
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("contact_method_id", Text, ForeignKey("contact_methods.contact_method_id"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("sent_at", DateTime(timezone=True), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("codes", Integer, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+)
+"""The code that was sent last to an address that is not confirmed, as a keyed digest."""
 
 alerts = Table(
     "alerts",

@@ -13,15 +13,15 @@ from chassis.clock import Clock
 from chassis.crash import crashpoint
 from chassis.db import Database
 from chassis.loop import DueLoop, reason_of
-from services.notify import convert
 from services.notify.deliverer.allowance import FIRST, Allowances
 from services.notify.deliverer.leases import LEASE, Leases
+from services.notify.deliverer.messages import Messages
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Answer, Claimed, Rejected, Retry, Sender, Sent
-from services.notify.domain.link import Links
+from services.notify.domain.sealing import Unopened
 from services.notify.storage import attempts
 from services.notify.storage.attempts import Room
 
@@ -55,14 +55,14 @@ class Deliverer:
         clock: Clock,
         channels: Mapping[Channel, Sender],
         outcomes: Outcomes,
-        links: Links,
+        messages: Messages,
         leases: Leases,
     ) -> None:
         self._db = db
         self._clock = clock
         self._channels = channels
         self._outcomes = outcomes
-        self._links = links
+        self._messages = messages
         self._leases = leases
         self._allowances = Allowances()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +140,11 @@ class Deliverer:
         if route.attempts == 1 and route.decision is Decision.PLANNED:
             waited = now - (route.created_at + route.delay)
             _waits.labels(route.channel).observe(waited.total_seconds())
-        answer = await channel.send(convert.message(claimed, self._links.url(route.route_log_id, now)))
+        try:
+            message = self._messages.of(claimed, now)
+        except Unopened as error:
+            return Retry(str(error))
+        answer = await channel.send(message)
         crashpoint("deliver.after_send")
         return answer
 

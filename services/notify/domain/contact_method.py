@@ -55,7 +55,9 @@ class ContactMethod:
     """One way to reach one responder.
 
     `disabled_reason` says why it was disabled by itself, `order` is its place among the person's methods, and
-    `verified_at` when the person confirmed the address, for the channels that ask for it.
+    `verified_at` when the person confirmed the address, for the channels that ask for it. What is secret is sealed: then
+    `address` is what anybody may see. `old_secret` signs, too, until the moment given. `secret` is readable only in
+    rows that an earlier version wrote.
     """
 
     contact_method_id: str
@@ -73,6 +75,11 @@ class ContactMethod:
     quiet_hours: tuple[QuietHours, ...] = ()
     notify_on_resolve: bool = False
     verified_at: datetime | None = None
+    sealed_address: bytes | None = None
+    sealed_secret: bytes | None = None
+    sealed_at: datetime | None = None
+    old_secret: bytes | None = None
+    old_secret_until: datetime | None = None
 
     @property
     def verified(self) -> bool:

@@ -12,6 +12,8 @@ class Decision(StrEnum):
     """Earlier than its method says, because another way to this person has failed."""
     QUIET_HOURS = "QUIET_HOURS"
     """Later than its method says, when the method's quiet hours are over."""
+    TEST = "TEST"
+    """At once, because somebody asked for a test page."""
     BELOW_SEVERITY = "BELOW_SEVERITY"
     """Not at all: the alert is not bad enough for the method."""
     DISABLED = "DISABLED"

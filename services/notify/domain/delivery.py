@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.notify.domain.patience import PATIENCE
 from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.vault import Kept
 
 LONGEST_REASON = 200
 LONGEST_ERROR = 1_000
@@ -83,8 +84,8 @@ class Claimed:
     level: int
     accepted_at: datetime
     enabled: bool | None
-    secret: str
     disabled_reason: str
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,12 @@ def outcome(route: RouteLog, answer: Answer, now: datetime, *, jitter: float) ->
 
 
 def _failed(route: RouteLog, reason: str, now: datetime, *, disable: str = "") -> Outcome:
-    """A failure is looked into once more, unless its way was given up before."""
+    """A failure is looked into once more, unless its way was given up before or was only tested."""
     failed = replace(
         route,
         status=Status.FAILED,
         last_error=reason[:LONGEST_ERROR],
         due_at=None,
-        fail_over_at=now if route.failed_over_at is None else None,
+        fail_over_at=now if route.matters else None,
     )
     return Outcome(failed, disable=disable)

@@ -1,7 +1,7 @@
 """What an escalation step becomes: one inbox item per recipient, and one route log per method that is used."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,10 @@ from services.notify.domain.contact_method import Channel, ContactMethod, Severi
 from services.notify.domain.decision import Decision
 from services.notify.domain.patience import FAIL_OVER_AFTER, PATIENCE
 from services.notify.domain.route import RouteLog, Status
+
+TEST = "TEST"
+"""The reason of a page that was only asked for as a test."""
+TRIAL = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,30 @@ def planned(page: Page, methods: Iterable[ContactMethod], now: datetime) -> list
 def responders(pages: Iterable[Page]) -> list[str]:
     """Everyone who is told by some of the pages, in alphabetical order."""
     return sorted({responder for page in pages for responder in page.recipients})
+
+
+def trial(method: ContactMethod, alert: Callable[[UUID], bytes], now: datetime) -> tuple[Page, RouteLog]:
+    """A test page by one method, due now and tried for five minutes; `alert` makes the alert that it shows."""
+    alert_id = uuid7()
+    page = Page(
+        execution_id=uuid7(),
+        alert_id=alert_id,
+        alert_version=1,
+        alert=alert(alert_id),
+        severity=Severity.CRITICAL,
+        reason=TEST,
+        level=0,
+        recipients=(method.responder_id,),
+    )
+    route = replace(
+        _by(method, page, now),
+        due_at=now,
+        expires_at=now + TRIAL,
+        decision=Decision.TEST,
+        delay=timedelta(),
+        fail_over_at=None,
+    )
+    return page, route
 
 
 def _in_app(page: Page, responder_id: str, now: datetime) -> RouteLog:

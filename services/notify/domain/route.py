@@ -81,3 +81,8 @@ class RouteLog:
     delay: timedelta
     fail_over_at: datetime | None
     failed_over_at: datetime | None
+
+    @property
+    def matters(self) -> bool:
+        """Whether something follows when it fails: it was not given up before, and is no test."""
+        return self.failed_over_at is None and self.decision is not Decision.TEST

@@ -1,6 +1,7 @@
 """Confirming that an address is the person's: a code is sent to it, and the person says which."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,7 +66,7 @@ def renewed(known: Verification | None, contact_method_id: str, digest: bytes, n
 
 
 def tried(
-    known: Verification | None, digests: list[bytes], now: datetime
+    known: Verification | None, digests: Sequence[bytes], now: datetime
 ) -> tuple[Verification | None, Wrong | None]:
     """The state after somebody said a code, given by its digests, and why it is not the one; None when it is."""
     if known is None:

@@ -78,7 +78,7 @@ Somebody, you we hope, wants Tocsin to page you here. To confirm it, give Tocsin
 
 If it was not you, do nothing.
 """
-PAGE, CODE = "alert.escalated", "contact_method.code"
+PAGE, TEST, CODE = "alert.escalated", "contact_method.test", "contact_method.code"
 _OURS = {PAGE: (TITLE, BODY, HTML), CODE: (CODE_TITLE, CODE_BODY, "")}
 """By type of message. Templates of other people are for pages."""
 _NOTHING = {"reason": "", "level": 0, "responder_id": "", "route_log_id": "", "receipt_url": ""}
@@ -121,7 +121,7 @@ def default(channel: Channel, type_: str = PAGE) -> Template:
 def worded(template: Template | None, channel: Channel, message: Message) -> Worded:
     """The words of a message; a part whose template fails is worded by ours, so that no page is lost for one."""
     ours, data = default(channel, message.type), shown(message.data)
-    given = template if message.type == PAGE else None
+    given = template if message.type in (PAGE, TEST) else None
     parts, problems = {}, {}
     for part in PARTS:
         own = getattr(given, part, "")

@@ -11,7 +11,11 @@ from psycopg import AsyncConnection as RawConnection
 
 from chassis.outbox import Event
 from services.notify.domain.delivery import Claimed, Outcome
+from services.notify.domain.vault import Kept
 from services.notify.storage import routes
+
+_KEPT = 5
+"""How many columns of the contact method an attempt needs, the last ones of a claim."""
 
 _CLAIM: LiteralString = f"""
 with waiting as materialized (
@@ -30,8 +34,9 @@ with waiting as materialized (
     update route_logs set attempts = attempts + 1, due_at = %(until)s
     from chosen where route_logs.route_log_id = chosen.route_log_id returning route_logs.*
 )
-select {routes.names("claimed")}, p.alert, p.reason, p.level, p.accepted_at, m.enabled, coalesce(m.secret, '') as secret,
-    coalesce(m.disabled_reason, '') as disabled_reason
+select {routes.names("claimed")}, p.alert, p.reason, p.level, p.accepted_at, m.enabled,
+    coalesce(m.disabled_reason, '') as disabled_reason, coalesce(m.secret, '') as secret, m.sealed_address,
+    m.sealed_secret, m.old_secret, m.old_secret_until
 from claimed join pages p using (execution_id) left join contact_methods m using (contact_method_id)"""
 
 _NEXT_DUE: LiteralString = """
@@ -139,7 +144,8 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    return Claimed(routes.of_row(row), *row[routes.WIDTH :])
+    route, page, kept = routes.of_row(row), row[routes.WIDTH : -_KEPT], row[-_KEPT:]
+    return Claimed(route, *page, kept=Kept(route.contact_method_id, route.address, *kept))
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

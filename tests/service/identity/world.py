@@ -17,6 +17,7 @@ from services.escalation import main as escalation
 from services.escalation.config import Config as EscalationConfig
 from services.gateway import main as gateway
 from services.notify import main as notify
+from services.notify.config import Config as NotifyConfig
 from services.roster import main as roster
 from services.roster.config import Config as RosterConfig
 from services.sla import main as sla
@@ -99,7 +100,9 @@ class Installation:
         if name == "escalation":
             return escalation.build(EscalationConfig(**{"roster_address": nowhere, **common, **peers}))
         if name == "notify":
-            return notify.build(notify.Config(**{**common, **peers}, receipt_key="r" * 32))
+            return notify.build(
+                NotifyConfig(**{**common, **peers}, receipt_key="r" * 32, secrets_key="s" * 32)
+            )
         return roster.build(RosterConfig(**common)) if name == "roster" else sla.build(SlaConfig(**common))
 
     def token(self, *scopes: str, subject: str = "ada") -> str:

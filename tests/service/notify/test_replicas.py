@@ -123,6 +123,7 @@ async def dying(
         "TOCSIN_NATS_URL": config.nats_url,
         "TOCSIN_TOKEN_KEY": TOKEN_KEY,
         "TOCSIN_RECEIPT_KEY": RECEIPT_KEY,
+        "TOCSIN_SECRETS_KEY": config.secrets_key,
         "TOCSIN_ESCALATION_ADDRESS": config.escalation_address,
         "TOCSIN_WEBHOOK_ALLOW": config.webhook_allow,
         "TOCSIN_CRASH": point,

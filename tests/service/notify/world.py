@@ -19,7 +19,8 @@ from chassis.ids import uuid7
 from chassis.server import Server
 from cli.stack.nats import Nats
 from services.notify.channels.webhook import Webhooks
-from services.notify.main import Config, build
+from services.notify.config import Config
+from services.notify.main import build
 from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
 from tests.service.notify.receivers import Receiver
@@ -40,6 +41,7 @@ from tocsin.notify.v1 import (
 from tocsin.options.v1 import options_pb2
 
 TOKEN_KEY, RECEIPT_KEY = "a token key for tests alone, long enough", "a receipt key for tests"
+SECRETS_KEY = "a secrets key for tests alone: long enough"
 WEBHOOK = contact_method_pb2.Channel.WEBHOOK
 IN_APP = contact_method_pb2.Channel.IN_APP
 EVENTS: dict[str, Any] = {
@@ -138,6 +140,7 @@ class World:
             "escalation_address": self.escalation.address,
             "public_url": "https://tocsin.example",
             "webhook_allow": "127.0.0.0/8",
+            "secrets_key": SECRETS_KEY,
         }
         return Config(**{**defaults, **values})
 
@@ -211,6 +214,19 @@ class World:
         found = await eventually(reached, timeout)
         assert found is not None
         return found
+
+    async def route_becomes(self, route_log_id: str, status: str) -> route_pb2.RouteLog:
+        """A route log once it has the status."""
+        wanted = route_pb2.RouteLog.Status.Value(status)
+
+        async def reached() -> route_pb2.RouteLog:
+            route = await self.notify.routes.GetRoute(
+                route_service_pb2.GetRouteRequest(route_log_id=route_log_id)
+            )
+            assert route.status == wanted, f"{route}"
+            return route
+
+        return await eventually(reached, 5.0)
 
     async def receipt(
         self, route_log_id: str, status: str, *, replica: Replica | None = None, **values: Any

@@ -1,5 +1,7 @@
 """Secrets are made once, kept for their owner alone, and never silently made anew."""
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,26 @@ def test_only_the_owner_reads_them(tmp_path: Path) -> None:
 
 def test_no_two_secrets_are_alike() -> None:
     made = Credentials.fresh()
-    every = [made.postgres, *made.roles.values(), *made.nats.values(), made.token_key, made.receipt_key]
-    assert len(set(every)) == len(every) == 12
+    every = [
+        made.postgres,
+        *made.roles.values(),
+        *made.nats.values(),
+        made.token_key,
+        made.receipt_key,
+        made.secrets_key,
+    ]
+    assert len(set(every)) == len(every) == 13
     assert all(len(secret) == 64 for secret in every)
+
+
+def test_an_older_data_directory_gets_the_key_that_it_lacks(tmp_path: Path) -> None:
+    made = Credentials.kept_in(tmp_path)
+    older = {name: value for name, value in asdict(made).items() if name != "secrets_key"}
+    (tmp_path / FILE).write_text(json.dumps(older))
+    now = Credentials.kept_in(tmp_path)
+    assert len(now.secrets_key) == 64
+    assert replace(now, secrets_key=made.secrets_key) == made
+    assert Credentials.read(tmp_path) == now
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", "{", '{"surprise": 1}'])

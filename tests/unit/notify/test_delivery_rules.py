@@ -12,6 +12,7 @@ from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Claimed, Rejected, Retry, Sent, outcome, unsendable
 from services.notify.domain.patience import LONGEST_ASKED, PATIENCE, SHORTEST_PAUSE
 from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.vault import Kept
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,8 +52,8 @@ def a_claim(route: RouteLog, *, enabled: bool | None = True, why: str = "") -> C
         level=1,
         accepted_at=NOW,
         enabled=enabled,
-        secret="",
         disabled_reason=why,
+        kept=Kept("", ""),
     )
 
 

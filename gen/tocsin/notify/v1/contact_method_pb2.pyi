@@ -90,6 +90,7 @@ class ContactMethod(_message.Message):
     QUIET_HOURS_FIELD_NUMBER: _builtins.int
     NOTIFY_ON_RESOLVE_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
+    OLD_SECRET_UNTIL_FIELD_NUMBER: _builtins.int
     contact_method_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     responder_id: _builtins.str
@@ -98,7 +99,8 @@ class ContactMethod(_message.Message):
     """By what. Required; IN_APP needs no method."""
     address: _builtins.str
     """Where to, at most 2,048 characters: an `http` or `https` URL for WEBHOOK, an e-mail address for EMAIL, the URL
-    of a provider for CHAT, such as `slack://…` or `tgram://…`. Required.
+    of a provider for CHAT, such as `slack://…` or `tgram://…`. Required. An address of CHAT is a secret: it is kept
+    encrypted and shown as its scheme and six hex digits, which an update may send back as they are.
     """
     secret: _builtins.str
     """The key that signs webhooks, `whsec_` and base64 of 24 to 64 bytes. Generated, and returned once, when left
@@ -134,6 +136,10 @@ class ContactMethod(_message.Message):
     def quiet_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietHours]:
         """When it keeps still. A page that comes then waits until they end, unless the alert is CRITICAL. At most 14."""
 
+    @_builtins.property
+    def old_secret_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when webhooks are signed by the secret before the present one, too, after it was rotated. Output only."""
+
     def __init__(
         self,
         *,
@@ -151,10 +157,11 @@ class ContactMethod(_message.Message):
         quiet_hours: _abc.Iterable[Global___QuietHours] | None = ...,
         notify_on_resolve: _builtins.bool = ...,
         verified: _builtins.bool = ...,
+        old_secret_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "created_at", b"created_at", "delay", b"delay", "enabled", b"enabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "created_at", b"created_at", "delay", b"delay", "enabled", b"enabled", "old_secret_until", b"old_secret_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "notify_on_resolve", b"notify_on_resolve", "order", b"order", "quiet_hours", b"quiet_hours", "responder_id", b"responder_id", "secret", b"secret", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "notify_on_resolve", b"notify_on_resolve", "old_secret_until", b"old_secret_until", "order", b"order", "quiet_hours", b"quiet_hours", "responder_id", b"responder_id", "secret", b"secret", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015

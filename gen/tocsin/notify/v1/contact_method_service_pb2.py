@@ -23,13 +23,15 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from tocsin.notify.v1 import contact_method_pb2 as tocsin_dot_notify_dot_v1_dot_contact__method__pb2
+from tocsin.notify.v1 import route_pb2 as tocsin_dot_notify_dot_v1_dot_route__pb2
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/notify/v1/contact_method_service.proto\x12\x10tocsin.notify.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a%tocsin/notify/v1/contact_method.proto\x1a\x1ftocsin/options/v1/options.proto\"i\n\x1a\x43reateContactMethodRequest\x12\x37\n\x0e\x63ontact_method\x18\x01 \x01(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"4\n\x17GetContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\"\x8a\x01\n\x19ListContactMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cresponder_id\x18\x03 \x01(\t\x12\x30\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\"o\n\x1aListContactMethodsResponse\x12\x38\n\x0f\x63ontact_methods\x18\x01 \x03(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1aUpdateContactMethodRequest\x12\x37\n\x0e\x63ontact_method\x18\x01 \x01(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x1a\x44\x65leteContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t2\x82\x07\n\x14\x43ontactMethodService\x12\xa8\x01\n\x13\x43reateContactMethod\x12,.tocsin.notify.v1.CreateContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"B\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02,\"\x1a/api/alert/contact-methods:\x0e\x63ontact_method\x12\xa5\x01\n\x10GetContactMethod\x12).tocsin.notify.v1.GetContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"E\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x30\x12./api/alert/contact-methods/{contact_method_id}\x12\xa2\x01\n\x12ListContactMethods\x12+.tocsin.notify.v1.ListContactMethodsRequest\x1a,.tocsin.notify.v1.ListContactMethodsResponse\"1\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/alert/contact-methods\x12\xcb\x01\n\x13UpdateContactMethod\x12,.tocsin.notify.v1.UpdateContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"e\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02O2=/api/alert/contact-methods/{contact_method.contact_method_id}:\x0e\x63ontact_method\x12\xa3\x01\n\x13\x44\x65leteContactMethod\x12,.tocsin.notify.v1.DeleteContactMethodRequest\x1a\x16.google.protobuf.Empty\"F\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02\x30*./api/alert/contact-methods/{contact_method_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tocsin/notify/v1/contact_method_service.proto\x12\x10tocsin.notify.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a%tocsin/notify/v1/contact_method.proto\x1a\x1ctocsin/notify/v1/route.proto\x1a\x1ftocsin/options/v1/options.proto\"i\n\x1a\x43reateContactMethodRequest\x12\x37\n\x0e\x63ontact_method\x18\x01 \x01(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"4\n\x17GetContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\"\x8a\x01\n\x19ListContactMethodsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cresponder_id\x18\x03 \x01(\t\x12\x30\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\"o\n\x1aListContactMethodsResponse\x12\x38\n\x0f\x63ontact_methods\x18\x01 \x03(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1aUpdateContactMethodRequest\x12\x37\n\x0e\x63ontact_method\x18\x01 \x01(\x0b\x32\x1f.tocsin.notify.v1.ContactMethod\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x1a\x44\x65leteContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\"9\n\x1cSendContactMethodCodeRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\"E\n\x1aVerifyContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"5\n\x18TestContactMethodRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\"y\n RotateContactMethodSecretRequest\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12*\n\x07overlap\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\xf5\x0c\n\x14\x43ontactMethodService\x12\xa8\x01\n\x13\x43reateContactMethod\x12,.tocsin.notify.v1.CreateContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"B\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02,\"\x1a/api/alert/contact-methods:\x0e\x63ontact_method\x12\xa5\x01\n\x10GetContactMethod\x12).tocsin.notify.v1.GetContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"E\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x30\x12./api/alert/contact-methods/{contact_method_id}\x12\xa2\x01\n\x12ListContactMethods\x12+.tocsin.notify.v1.ListContactMethodsRequest\x1a,.tocsin.notify.v1.ListContactMethodsResponse\"1\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/alert/contact-methods\x12\xcb\x01\n\x13UpdateContactMethod\x12,.tocsin.notify.v1.UpdateContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"e\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02O2=/api/alert/contact-methods/{contact_method.contact_method_id}:\x0e\x63ontact_method\x12\xa3\x01\n\x13\x44\x65leteContactMethod\x12,.tocsin.notify.v1.DeleteContactMethodRequest\x1a\x16.google.protobuf.Empty\"F\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02\x30*./api/alert/contact-methods/{contact_method_id}\x12\xbd\x01\n\x15SendContactMethodCode\x12..tocsin.notify.v1.SendContactMethodCodeRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"S\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02=\"8/api/alert/contact-methods/{contact_method_id}:send-code:\x01*\x12\xb6\x01\n\x13VerifyContactMethod\x12,.tocsin.notify.v1.VerifyContactMethodRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"P\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02:\"5/api/alert/contact-methods/{contact_method_id}:verify:\x01*\x12\xab\x01\n\x11TestContactMethod\x12*.tocsin.notify.v1.TestContactMethodRequest\x1a\x1a.tocsin.notify.v1.RouteLog\"N\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02\x38\"3/api/alert/contact-methods/{contact_method_id}:test:\x01*\x12\xc9\x01\n\x19RotateContactMethodSecret\x12\x32.tocsin.notify.v1.RotateContactMethodSecretRequest\x1a\x1f.tocsin.notify.v1.ContactMethod\"W\x8a\x80\x19\x0cnotify:write\x82\xd3\xe4\x93\x02\x41\"</api/alert/contact-methods/{contact_method_id}:rotate-secret:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,18 +48,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTACTMETHODSERVICE'].methods_by_name['UpdateContactMethod']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\002O2=/api/alert/contact-methods/{contact_method.contact_method_id}:\016contact_method'
   _globals['_CONTACTMETHODSERVICE'].methods_by_name['DeleteContactMethod']._loaded_options = None
   _globals['_CONTACTMETHODSERVICE'].methods_by_name['DeleteContactMethod']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\0020*./api/alert/contact-methods/{contact_method_id}'
-  _globals['_CREATECONTACTMETHODREQUEST']._serialized_start=232
-  _globals['_CREATECONTACTMETHODREQUEST']._serialized_end=337
-  _globals['_GETCONTACTMETHODREQUEST']._serialized_start=339
-  _globals['_GETCONTACTMETHODREQUEST']._serialized_end=391
-  _globals['_LISTCONTACTMETHODSREQUEST']._serialized_start=394
-  _globals['_LISTCONTACTMETHODSREQUEST']._serialized_end=532
-  _globals['_LISTCONTACTMETHODSRESPONSE']._serialized_start=534
-  _globals['_LISTCONTACTMETHODSRESPONSE']._serialized_end=645
-  _globals['_UPDATECONTACTMETHODREQUEST']._serialized_start=648
-  _globals['_UPDATECONTACTMETHODREQUEST']._serialized_end=782
-  _globals['_DELETECONTACTMETHODREQUEST']._serialized_start=784
-  _globals['_DELETECONTACTMETHODREQUEST']._serialized_end=839
-  _globals['_CONTACTMETHODSERVICE']._serialized_start=842
-  _globals['_CONTACTMETHODSERVICE']._serialized_end=1740
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['SendContactMethodCode']._loaded_options = None
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['SendContactMethodCode']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\002=\"8/api/alert/contact-methods/{contact_method_id}:send-code:\001*'
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['VerifyContactMethod']._loaded_options = None
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['VerifyContactMethod']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\002:\"5/api/alert/contact-methods/{contact_method_id}:verify:\001*'
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['TestContactMethod']._loaded_options = None
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['TestContactMethod']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\0028\"3/api/alert/contact-methods/{contact_method_id}:test:\001*'
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['RotateContactMethodSecret']._loaded_options = None
+  _globals['_CONTACTMETHODSERVICE'].methods_by_name['RotateContactMethodSecret']._serialized_options = b'\212\200\031\014notify:write\202\323\344\223\002A\"</api/alert/contact-methods/{contact_method_id}:rotate-secret:\001*'
+  _globals['_CREATECONTACTMETHODREQUEST']._serialized_start=294
+  _globals['_CREATECONTACTMETHODREQUEST']._serialized_end=399
+  _globals['_GETCONTACTMETHODREQUEST']._serialized_start=401
+  _globals['_GETCONTACTMETHODREQUEST']._serialized_end=453
+  _globals['_LISTCONTACTMETHODSREQUEST']._serialized_start=456
+  _globals['_LISTCONTACTMETHODSREQUEST']._serialized_end=594
+  _globals['_LISTCONTACTMETHODSRESPONSE']._serialized_start=596
+  _globals['_LISTCONTACTMETHODSRESPONSE']._serialized_end=707
+  _globals['_UPDATECONTACTMETHODREQUEST']._serialized_start=710
+  _globals['_UPDATECONTACTMETHODREQUEST']._serialized_end=844
+  _globals['_DELETECONTACTMETHODREQUEST']._serialized_start=846
+  _globals['_DELETECONTACTMETHODREQUEST']._serialized_end=901
+  _globals['_SENDCONTACTMETHODCODEREQUEST']._serialized_start=903
+  _globals['_SENDCONTACTMETHODCODEREQUEST']._serialized_end=960
+  _globals['_VERIFYCONTACTMETHODREQUEST']._serialized_start=962
+  _globals['_VERIFYCONTACTMETHODREQUEST']._serialized_end=1031
+  _globals['_TESTCONTACTMETHODREQUEST']._serialized_start=1033
+  _globals['_TESTCONTACTMETHODREQUEST']._serialized_end=1086
+  _globals['_ROTATECONTACTMETHODSECRETREQUEST']._serialized_start=1088
+  _globals['_ROTATECONTACTMETHODSECRETREQUEST']._serialized_end=1209
+  _globals['_CONTACTMETHODSERVICE']._serialized_start=1212
+  _globals['_CONTACTMETHODSERVICE']._serialized_end=2865
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -187,3 +188,105 @@ class DeleteContactMethodRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteContactMethodRequest: _TypeAlias = DeleteContactMethodRequest  # noqa: Y015
+
+@_typing.final
+class SendContactMethodCodeRequest(_message.Message):
+    """Names the contact method to send a code to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_METHOD_ID_FIELD_NUMBER: _builtins.int
+    contact_method_id: _builtins.str
+    """The method's id."""
+    def __init__(
+        self,
+        *,
+        contact_method_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_method_id", b"contact_method_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendContactMethodCodeRequest: _TypeAlias = SendContactMethodCodeRequest  # noqa: Y015
+
+@_typing.final
+class VerifyContactMethodRequest(_message.Message):
+    """Says the code that came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_METHOD_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    contact_method_id: _builtins.str
+    """The method's id."""
+    code: _builtins.str
+    """The code. Required."""
+    def __init__(
+        self,
+        *,
+        contact_method_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "contact_method_id", b"contact_method_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyContactMethodRequest: _TypeAlias = VerifyContactMethodRequest  # noqa: Y015
+
+@_typing.final
+class TestContactMethodRequest(_message.Message):
+    """Names the contact method to test."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_METHOD_ID_FIELD_NUMBER: _builtins.int
+    contact_method_id: _builtins.str
+    """The method's id."""
+    def __init__(
+        self,
+        *,
+        contact_method_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_method_id", b"contact_method_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestContactMethodRequest: _TypeAlias = TestContactMethodRequest  # noqa: Y015
+
+@_typing.final
+class RotateContactMethodSecretRequest(_message.Message):
+    """Asks for another secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_METHOD_ID_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    contact_method_id: _builtins.str
+    """The method's id."""
+    secret: _builtins.str
+    """The new secret, `whsec_` and base64 of 24 to 64 bytes. Generated when left out; given, the call may be repeated."""
+    @_builtins.property
+    def overlap(self) -> _duration_pb2.Duration:
+        """For how long the present secret stays in force: 0 to 7 days. Defaults to 24 hours."""
+
+    def __init__(
+        self,
+        *,
+        contact_method_id: _builtins.str = ...,
+        secret: _builtins.str = ...,
+        overlap: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overlap", b"overlap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_method_id", b"contact_method_id", "overlap", b"overlap", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateContactMethodSecretRequest: _TypeAlias = RotateContactMethodSecretRequest  # noqa: Y015

@@ -6,6 +6,7 @@ import warnings
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from tocsin.notify.v1 import contact_method_pb2 as tocsin_dot_notify_dot_v1_dot_contact__method__pb2
 from tocsin.notify.v1 import contact_method_service_pb2 as tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2
+from tocsin.notify.v1 import route_pb2 as tocsin_dot_notify_dot_v1_dot_route__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -62,6 +63,26 @@ class ContactMethodServiceStub:
                 request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.DeleteContactMethodRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.SendContactMethodCode = channel.unary_unary(
+                '/tocsin.notify.v1.ContactMethodService/SendContactMethodCode',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.SendContactMethodCodeRequest.SerializeToString,
+                response_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
+                _registered_method=True)
+        self.VerifyContactMethod = channel.unary_unary(
+                '/tocsin.notify.v1.ContactMethodService/VerifyContactMethod',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.VerifyContactMethodRequest.SerializeToString,
+                response_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
+                _registered_method=True)
+        self.TestContactMethod = channel.unary_unary(
+                '/tocsin.notify.v1.ContactMethodService/TestContactMethod',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.SerializeToString,
+                response_deserializer=tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.FromString,
+                _registered_method=True)
+        self.RotateContactMethodSecret = channel.unary_unary(
+                '/tocsin.notify.v1.ContactMethodService/RotateContactMethodSecret',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.RotateContactMethodSecretRequest.SerializeToString,
+                response_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
+                _registered_method=True)
 
 
 class ContactMethodServiceServicer:
@@ -104,6 +125,39 @@ class ContactMethodServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendContactMethodCode(self, request, context):
+        """Sends a code of eight digits to the address of EMAIL or CHAT; it is valid for ten minutes, and the one before is
+        void. RESOURCE_EXHAUSTED within 30 seconds of the last one and after five an hour; FAILED_PRECONDITION when the
+        method counts already or its address is refused; UNAVAILABLE when the other side cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyContactMethod(self, request, context):
+        """Takes the code that was sent last; from then on the method counts. INVALID_ARGUMENT for a wrong code;
+        FAILED_PRECONDITION when there is none, it has expired, or five wrong ones were tried.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestContactMethod(self, request, context):
+        """Sends a test page by the method, now, whatever its quiet hours; the answer's route log tells what becomes of it.
+        FAILED_PRECONDITION when the method is disabled or not verified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateContactMethodSecret(self, request, context):
+        """Replaces the secret of a webhook and shows the new one. While both are in force webhooks carry a signature by each,
+        separated by a space (Standard Webhooks 1.0). FAILED_PRECONDITION for other channels.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContactMethodServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +185,26 @@ def add_ContactMethodServiceServicer_to_server(servicer, server):
                     servicer.DeleteContactMethod,
                     request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.DeleteContactMethodRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'SendContactMethodCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendContactMethodCode,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.SendContactMethodCodeRequest.FromString,
+                    response_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.SerializeToString,
+            ),
+            'VerifyContactMethod': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyContactMethod,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.VerifyContactMethodRequest.FromString,
+                    response_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.SerializeToString,
+            ),
+            'TestContactMethod': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestContactMethod,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.FromString,
+                    response_serializer=tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.SerializeToString,
+            ),
+            'RotateContactMethodSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateContactMethodSecret,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.RotateContactMethodSecretRequest.FromString,
+                    response_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -269,6 +343,114 @@ class ContactMethodService:
             '/tocsin.notify.v1.ContactMethodService/DeleteContactMethod',
             tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.DeleteContactMethodRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendContactMethodCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.notify.v1.ContactMethodService/SendContactMethodCode',
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.SendContactMethodCodeRequest.SerializeToString,
+            tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyContactMethod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.notify.v1.ContactMethodService/VerifyContactMethod',
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.VerifyContactMethodRequest.SerializeToString,
+            tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestContactMethod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.notify.v1.ContactMethodService/TestContactMethod',
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.SerializeToString,
+            tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateContactMethodSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.notify.v1.ContactMethodService/RotateContactMethodSecret',
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.RotateContactMethodSecretRequest.SerializeToString,
+            tocsin_dot_notify_dot_v1_dot_contact__method__pb2.ContactMethod.FromString,
             options,
             channel_credentials,
             insecure,

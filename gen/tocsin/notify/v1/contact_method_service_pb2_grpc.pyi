@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from tocsin.notify.v1 import contact_method_pb2 as _contact_method_pb2
 from tocsin.notify.v1 import contact_method_service_pb2 as _contact_method_service_pb2
+from tocsin.notify.v1 import route_pb2 as _route_pb2
 import abc as _abc_1
 
 
@@ -30,6 +31,23 @@ class ContactMethodServiceStub:
     """Changes the fields that the mask names."""
     DeleteContactMethod: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.DeleteContactMethodRequest, _empty_pb2.Empty]
     """Deletes a contact method; what is not sent by it yet is cancelled."""
+    SendContactMethodCode: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.SendContactMethodCodeRequest, _contact_method_pb2.ContactMethod]
+    """Sends a code of eight digits to the address of EMAIL or CHAT; it is valid for ten minutes, and the one before is
+    void. RESOURCE_EXHAUSTED within 30 seconds of the last one and after five an hour; FAILED_PRECONDITION when the
+    method counts already or its address is refused; UNAVAILABLE when the other side cannot be reached.
+    """
+    VerifyContactMethod: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.VerifyContactMethodRequest, _contact_method_pb2.ContactMethod]
+    """Takes the code that was sent last; from then on the method counts. INVALID_ARGUMENT for a wrong code;
+    FAILED_PRECONDITION when there is none, it has expired, or five wrong ones were tried.
+    """
+    TestContactMethod: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.TestContactMethodRequest, _route_pb2.RouteLog]
+    """Sends a test page by the method, now, whatever its quiet hours; the answer's route log tells what becomes of it.
+    FAILED_PRECONDITION when the method is disabled or not verified.
+    """
+    RotateContactMethodSecret: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.RotateContactMethodSecretRequest, _contact_method_pb2.ContactMethod]
+    """Replaces the secret of a webhook and shows the new one. While both are in force webhooks carry a signature by each,
+    separated by a space (Standard Webhooks 1.0). FAILED_PRECONDITION for other channels.
+    """
 
 class ContactMethodServiceServicer(metaclass=_abc_1.ABCMeta):
     """How responders are reached."""
@@ -75,5 +93,46 @@ class ContactMethodServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contact_method_service_pb2.DeleteContactMethodRequest, _abc.Awaitable[_empty_pb2.Empty]],
     ) -> _abc.Awaitable[_empty_pb2.Empty]:
         """Deletes a contact method; what is not sent by it yet is cancelled."""
+
+    @_abc_1.abstractmethod
+    def SendContactMethodCode(
+        self,
+        request: _contact_method_service_pb2.SendContactMethodCodeRequest,
+        context: _aio.ServicerContext[_contact_method_service_pb2.SendContactMethodCodeRequest, _abc.Awaitable[_contact_method_pb2.ContactMethod]],
+    ) -> _abc.Awaitable[_contact_method_pb2.ContactMethod]:
+        """Sends a code of eight digits to the address of EMAIL or CHAT; it is valid for ten minutes, and the one before is
+        void. RESOURCE_EXHAUSTED within 30 seconds of the last one and after five an hour; FAILED_PRECONDITION when the
+        method counts already or its address is refused; UNAVAILABLE when the other side cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyContactMethod(
+        self,
+        request: _contact_method_service_pb2.VerifyContactMethodRequest,
+        context: _aio.ServicerContext[_contact_method_service_pb2.VerifyContactMethodRequest, _abc.Awaitable[_contact_method_pb2.ContactMethod]],
+    ) -> _abc.Awaitable[_contact_method_pb2.ContactMethod]:
+        """Takes the code that was sent last; from then on the method counts. INVALID_ARGUMENT for a wrong code;
+        FAILED_PRECONDITION when there is none, it has expired, or five wrong ones were tried.
+        """
+
+    @_abc_1.abstractmethod
+    def TestContactMethod(
+        self,
+        request: _contact_method_service_pb2.TestContactMethodRequest,
+        context: _aio.ServicerContext[_contact_method_service_pb2.TestContactMethodRequest, _abc.Awaitable[_route_pb2.RouteLog]],
+    ) -> _abc.Awaitable[_route_pb2.RouteLog]:
+        """Sends a test page by the method, now, whatever its quiet hours; the answer's route log tells what becomes of it.
+        FAILED_PRECONDITION when the method is disabled or not verified.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateContactMethodSecret(
+        self,
+        request: _contact_method_service_pb2.RotateContactMethodSecretRequest,
+        context: _aio.ServicerContext[_contact_method_service_pb2.RotateContactMethodSecretRequest, _abc.Awaitable[_contact_method_pb2.ContactMethod]],
+    ) -> _abc.Awaitable[_contact_method_pb2.ContactMethod]:
+        """Replaces the secret of a webhook and shows the new one. While both are in force webhooks carry a signature by each,
+        separated by a space (Standard Webhooks 1.0). FAILED_PRECONDITION for other channels.
+        """
 
 def add_ContactMethodServiceServicer_to_server(servicer: ContactMethodServiceServicer, server: _aio.Server) -> None: ...

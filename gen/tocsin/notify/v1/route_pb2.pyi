@@ -95,6 +95,8 @@ class RouteLog(_message.Message):
         """Not at all: the contact method is disabled."""
         UNVERIFIED: RouteLog._Decision.ValueType  # 6
         """Not at all: nobody has confirmed the contact method's address."""
+        TEST: RouteLog._Decision.ValueType  # 7
+        """At once: somebody asked for a test page."""
 
     class Decision(_Decision, metaclass=_DecisionEnumTypeWrapper):
         """Why it is sent when it is, or is not sent at all."""
@@ -113,6 +115,8 @@ class RouteLog(_message.Message):
     """Not at all: the contact method is disabled."""
     UNVERIFIED: RouteLog.Decision.ValueType  # 6
     """Not at all: nobody has confirmed the contact method's address."""
+    TEST: RouteLog.Decision.ValueType  # 7
+    """At once: somebody asked for a test page."""
 
     ROUTE_LOG_ID_FIELD_NUMBER: _builtins.int
     ALERT_ID_FIELD_NUMBER: _builtins.int

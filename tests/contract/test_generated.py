@@ -105,6 +105,10 @@ GET    /contact-methods                                    notify      ListConta
 GET    /contact-methods/{contact_method_id}                notify      GetContactMethod
 PATCH  /contact-methods/{contact_method_id}                notify      UpdateContactMethod
 DELETE /contact-methods/{contact_method_id}                notify      DeleteContactMethod
+POST /contact-methods/{contact_method_id}:send-code notify SendContactMethodCode
+POST /contact-methods/{contact_method_id}:verify notify VerifyContactMethod
+POST /contact-methods/{contact_method_id}:test notify TestContactMethod
+POST /contact-methods/{contact_method_id}:rotate-secret notify RotateContactMethodSecret
 GET    /routes                                             notify      ListRoutes
 GET    /routes/{route_log_id}                              notify      GetRoute
 POST   /routes/{route_log_id}:receipt                      notify      RecordReceipt

@@ -144,8 +144,9 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    route, page, kept = routes.of_row(row), row[routes.WIDTH : -_KEPT], row[-_KEPT:]
-    return Claimed(route, *page, Kept(route.contact_method_id, route.address, *kept))
+    route = routes.of_row(row)
+    kept = Kept(route.contact_method_id, route.address, *row[-_KEPT:])
+    return Claimed(route, *(*row[routes.WIDTH : -_KEPT], kept))
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ OPERATIONAL = {
     "escalation": "actions alerts bursts coverage executions groups handovers pages requests reviews rule_changes"
     " sources timers turns unreached",
     "notify": "acknowledgements alerts exhaustions inboxes pages receipts route_logs verifications",
-    "sla": "facts pages promises rebuilds rollup_changes rollups",
+    "sla": "facts pages promises rollup_changes rollups runs stream_epochs",
 }
 """What the services write by themselves while they work: nobody configures it."""
 MECHANISM = {"alembic_version", "audit", "dead_letters", "inbox", "leader", "outbox", "relay"}

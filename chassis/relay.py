@@ -21,8 +21,9 @@ from chassis.loop import DueLoop
 
 TOUCH = timedelta(milliseconds=500)
 """The longest that a leader leaves its session alone; after four times as long Postgres ends it, and its lock."""
-GATHER, TURN, INSPECT = 0.004, 1.0, 5.0
-"""Seconds: between two turns of a busy leader, of one turn, and between two looks at the broker's stream."""
+GATHER, LONGEST, TURN, INSPECT = 0.004, 0.032, 1.0, 5.0
+"""Seconds: between two turns, of a leader that is busy all the time, of one turn, and between two looks at the broker's
+stream."""
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])
 _refilled = Counter("tocsin_relay_refilled_total", "Events that the broker had lost.", ["stream"])
@@ -93,6 +94,7 @@ class Relay:
         self._floor = self._seen = 0
         self._writers: set[str] = set()
         self._inspected_at = self._turned_at = 0.0
+        self._gap = GATHER
 
     def wake(self) -> None:
         """Tells that something was appended; replicas that do not lead ignore it."""
@@ -137,7 +139,7 @@ class Relay:
             self._leading, self._trusted, self._problem = True, False, ""
             self._floor, self._seen, self._writers = 0, 0, set()
             _log.info("relay_leads", stream=self._stream)
-        await asyncio.sleep(max(0.0, self._turned_at + GATHER - time.monotonic()))
+        await self._rest()
         try:
             await self._inspect(conn)
             return await self._drain(conn)
@@ -146,6 +148,12 @@ class Relay:
             return TOUCH / 2
         finally:
             self._turned_at = time.monotonic()
+
+    async def _rest(self) -> None:
+        """What comes alone goes out at once; the longer events come without a pause, the more share a turn."""
+        rest = self._turned_at + self._gap - time.monotonic()
+        self._gap = min(2 * self._gap, LONGEST) if rest > 0 else GATHER
+        await asyncio.sleep(max(0.0, rest))
 
     async def _wait(self, conn: psycopg.AsyncConnection, error: Unavailable) -> None:
         self._trusted = False

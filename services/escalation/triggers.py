@@ -328,16 +328,15 @@ def _new(trigger: Trigger, quiet: Quiet | None, flaps: Verdict, now: datetime) -
         integration_id=integration.integration_id if integration else "",
         flapping=flaps is not Verdict.STEADY,
     )
-    message = convert.alert_message(change.alert)
-    event = convert.event(change.events[0], message, trigger.trace)
+    alert, happened = change.alert, change.events[0]
+    message = convert.alert_message(alert)
+    new = New(alert, happened.type, convert.event_data(happened, message), trigger.trace)
     if integration is None:
-        return New(change.alert, event), message
-    steady = trigger.flaps if change.alert.suppressed_by == FLAPPING else None
-    return New(
-        change.alert,
-        event,
-        steady_at=now + steady.stable_after if steady else None,
-        close_at=now + integration.auto_close_after if integration.auto_close_after else None,
+        return new, message
+    steady = trigger.flaps if alert.suppressed_by == FLAPPING else None
+    close = integration.auto_close_after
+    return new._replace(
+        steady_at=now + steady.stable_after if steady else None, close_at=now + close if close else None
     ), message
 
 

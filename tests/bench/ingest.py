@@ -6,7 +6,6 @@ import statistics
 import time
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import uvloop
@@ -116,13 +115,11 @@ def _parameter() -> str:
         "state": "OPEN",
         "policy_id": "default",
         "opened_at": now,
-        "suppressed_by": "",
-        "parent_alert_id": None,
         "event": "alert.opened",
-        "data": "ab" * 200,
+        "data": "QUJD" * 100,
         "trace_parent": "",
     }
-    return json.dumps([{**row, "alert_id": str(uuid7()), "event_id": str(uuid4())} for _ in range(BATCH)])
+    return json.dumps([{**row, "alert_id": str(uuid7())} for _ in range(BATCH)])
 
 
 def main() -> None:

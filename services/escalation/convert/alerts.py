@@ -33,6 +33,9 @@ NOTE_CHARACTERS = 4_096
 ACTOR_CHARACTERS = 255
 SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(seconds=1), timedelta(days=30)
 
+_ALERT_FIELD = b"\x0a"
+"""Field 1, length-delimited."""
+
 _stamp = lru_cache(maxsize=1024)(wire.timestamp)
 """Alerts that are written together share their instants."""
 
@@ -46,6 +49,10 @@ Order: TypeAlias = (
     | alert_service_pb2.CommentAlertRequest
 )
 """The requests of the verbs."""
+
+_SELDOM = ("acked_by", "closed_by", "escalation_level", "suppressed_by", "integration_id", "flapping")
+_SELDOM_AT = ("acked_at", "closed_at", "snoozed_until", "exhausted_at")
+"""The fields of an alert that a new one does not have."""
 
 SEVERITIES = {severity: alert_pb2.Severity.Value.Value(severity) for severity in Severity}
 _SEVERITY_OF = {number: severity for severity, number in SEVERITIES.items()}
@@ -186,8 +193,8 @@ def severities(numbers: Sequence[alert_pb2.Severity.Value.ValueType], problems: 
 
 
 def alert_message(alert: Alert) -> alert_pb2.Alert:
-    """The alert as it is answered and told in events."""
-    return alert_pb2.Alert(
+    """The alert as it is answered and told in events; what is unset costs nothing."""
+    message = alert_pb2.Alert(
         alert_id=str(alert.alert_id),
         dedup_key=alert.dedup_key,
         title=alert.title,
@@ -198,21 +205,19 @@ def alert_message(alert: Alert) -> alert_pb2.Alert:
         state=_STATES[alert.state],
         policy_id=alert.policy_id,
         opened_at=_stamp(alert.opened_at),
-        acked_at=_stamp(alert.acked_at),
-        acked_by=alert.acked_by,
-        closed_at=_stamp(alert.closed_at),
-        closed_by=alert.closed_by,
-        snoozed_until=_stamp(alert.snoozed_until),
         trigger_count=alert.trigger_count,
         last_triggered_at=_stamp(alert.last_triggered_at),
-        escalation_level=alert.escalation_level,
-        suppressed_by=alert.suppressed_by,
-        parent_alert_id=str(alert.parent_alert_id) if alert.parent_alert_id else "",
         version=alert.version,
-        integration_id=alert.integration_id,
-        flapping=alert.flapping,
-        exhausted_at=_stamp(alert.exhausted_at),
     )
+    for name in _SELDOM:
+        if value := getattr(alert, name):
+            setattr(message, name, value)
+    for name in _SELDOM_AT:
+        if at := getattr(alert, name):
+            getattr(message, name).CopyFrom(_stamp(at))
+    if alert.parent_alert_id:
+        message.parent_alert_id = str(alert.parent_alert_id)
+    return message
 
 
 def action_message(action: Action) -> alert_pb2.AlertAction:
@@ -257,39 +262,57 @@ def event(happened: Happened, message: alert_pb2.Alert | None = None, trace: str
     return Event(
         type=happened.type.value,
         subject=message.alert_id,
-        data=_event_message(happened, message).SerializeToString(),
+        data=event_data(happened, message),
         at=happened.at,
         trace_parent=telemetry.trace_parent() if trace is None else trace,
     )
 
 
-def _event_message(happened: Happened, alert: alert_pb2.Alert) -> Message:
-    version, actor, note = alert.version, happened.actor, happened.note
+def event_data(happened: Happened, alert: alert_pb2.Alert) -> bytes:
+    """What the event carries, serialised: in every event's message the alert is field 1.
+
+    It is put before the rest as it is on the wire, which saves copying it into the message first.
+    """
+    content = alert.SerializeToString()
+    rest = _event_message(happened, alert.version).SerializeToString()
+    return b"".join((_ALERT_FIELD, _varint(len(content)), content, rest))
+
+
+def _varint(number: int) -> bytes:
+    """A length as protobuf writes it: seven bits a byte, the lowest first."""
+    if number < 0x80:
+        return bytes((number,))
+    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
+
+
+def _event_message(happened: Happened, version: int) -> Message:
+    """The event's message without its alert."""
+    actor, note = happened.actor, happened.note
     match happened.type:
         case EventType.OPENED:
-            return events_pb2.AlertOpenedEvent(alert=alert, version=version)
+            return events_pb2.AlertOpenedEvent(version=version)
         case EventType.REPEATED:
-            return events_pb2.AlertRepeatedEvent(alert=alert, version=version, triggers=happened.triggers)
+            return events_pb2.AlertRepeatedEvent(version=version, triggers=happened.triggers)
         case EventType.SUPPRESSED:
-            return events_pb2.AlertSuppressedEvent(alert=alert, version=version)
+            return events_pb2.AlertSuppressedEvent(version=version)
         case EventType.NOISE_SUPPRESSED:
-            return events_pb2.AlertNoiseSuppressedEvent(alert=alert, version=version)
+            return events_pb2.AlertNoiseSuppressedEvent(version=version)
         case EventType.ACKNOWLEDGED:
-            return events_pb2.AlertAcknowledgedEvent(alert=alert, version=version, note=note)
+            return events_pb2.AlertAcknowledgedEvent(version=version, note=note)
         case EventType.REOPENED:
-            return events_pb2.AlertReopenedEvent(alert=alert, version=version, actor=actor, note=note)
+            return events_pb2.AlertReopenedEvent(version=version, actor=actor, note=note)
         case EventType.SNOOZED:
-            return events_pb2.AlertSnoozedEvent(alert=alert, version=version, actor=actor, note=note)
+            return events_pb2.AlertSnoozedEvent(version=version, actor=actor, note=note)
         case EventType.REASSIGNED:
             return events_pb2.AlertReassignedEvent(
-                alert=alert, version=version, target=happened.target, actor=actor, note=note
+                version=version, target=happened.target, actor=actor, note=note
             )
         case EventType.ESCALATED:
             assert happened.execution is not None
             execution = execution_message(happened.execution)
-            return events_pb2.AlertEscalatedEvent(alert=alert, version=version, execution=execution)
+            return events_pb2.AlertEscalatedEvent(version=version, execution=execution)
         case EventType.EXHAUSTED:
             at = wire.timestamp(happened.at)
-            return events_pb2.AlertEscalationExhaustedEvent(alert=alert, version=version, at=at)
+            return events_pb2.AlertEscalationExhaustedEvent(version=version, at=at)
         case EventType.CLOSED:
-            return events_pb2.AlertClosedEvent(alert=alert, version=version, note=note)
+            return events_pb2.AlertClosedEvent(version=version, note=note)

@@ -1,9 +1,11 @@
 """Statements that open, lock and find alerts, and read their timelines."""
 
 import json
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -13,11 +15,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import NotFound
-from chassis.outbox import COLUMNS, Event
-from services.escalation.domain.alert import Action, Alert, Severity, State
+from chassis.outbox import COLUMNS
+from services.escalation.domain.alert import Action, Alert, EventType, Severity, State
 from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
+
+_text = lru_cache(maxsize=1024)(datetime.isoformat)
+"""Alerts that are written together share their instants."""
 
 OPEN: LiteralString = f"""
 with input as materialized (
@@ -25,14 +30,15 @@ with input as materialized (
         alert_id uuid, dedup_key text, title text, description text, severity text, source text, labels jsonb,
         state text, policy_id text, opened_at timestamptz, suppressed_by text, parent_alert_id uuid,
         integration_id text, flapping boolean, steady_at timestamptz, close_at timestamptz,
-        event_id uuid, event text, data text, trace_parent text)
+        event text, data text, trace_parent text)
 ), opened as (
     insert into alerts (
         alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, acked_by,
         closed_by, trigger_count, last_triggered_at, escalation_level, suppressed_by, parent_alert_id, version,
         integration_id, flapping)
     select alert_id, dedup_key, title, description, severity, source, labels, state, policy_id, opened_at, '',
-        '', 1, opened_at, 0, suppressed_by, parent_alert_id, 1, integration_id, flapping
+        '', 1, opened_at, 0, coalesce(suppressed_by, ''), parent_alert_id, 1, coalesce(integration_id, ''),
+        coalesce(flapping, false)
     from input order by dedup_key
     on conflict (dedup_key) where dedup_key <> '' and state <> '{State.CLOSED}' do nothing
     returning alert_id
@@ -45,7 +51,7 @@ with input as materialized (
     where due_at is not null
 ), told as (
     insert into outbox ({COLUMNS})
-    select event_id, event, alert_id::text, decode(data, 'hex'), opened_at, trace_parent
+    select uuidv7(), event, alert_id::text, decode(data, 'base64'), opened_at, trace_parent
     from input join opened using (alert_id)
 )
 select alert_id from opened"""
@@ -56,13 +62,16 @@ _NONE = literal("", literal_execute=True)
 
 
 class New(NamedTuple):
-    """An alert to be opened, and the one event that tells of it; its first step follows from its state.
+    """An alert to be opened, and the one event that tells of it, serialised, with its trace.
 
-    `steady_at`: when it opens if it flaps no more by then; `close_at`: when it closes if it is not triggered again.
+    Its first step follows from its state. `steady_at`: when it opens if it flaps no more by then; `close_at`: when it
+    closes if it is not triggered again.
     """
 
     alert: Alert
-    event: Event
+    event: EventType
+    data: bytes
+    trace: str
     steady_at: datetime | None = None
     close_at: datetime | None = None
 
@@ -81,14 +90,14 @@ async def open_within(conn: AsyncConnection, new: Sequence[New]) -> set[UUID]:
 
 
 def _rows(new: Sequence[New]) -> str:
-    return json.dumps([_row(*one) for one in new])
+    return json.dumps([_row(one) for one in new])
 
 
-def _row(
-    alert: Alert, event: Event, steady_at: datetime | None, close_at: datetime | None
-) -> Mapping[str, Any]:
-    return {
-        "alert_id": event.subject,
+def _row(new: New) -> Mapping[str, Any]:
+    """A row as JSON; what nearly every alert has alike is left out, because each name costs on both sides."""
+    alert = new.alert
+    row: dict[str, Any] = {
+        "alert_id": str(alert.alert_id),
         "dedup_key": alert.dedup_key,
         "title": alert.title,
         "description": alert.description,
@@ -97,18 +106,20 @@ def _row(
         "labels": alert.labels,
         "state": alert.state,
         "policy_id": alert.policy_id,
-        "opened_at": alert.opened_at.isoformat(),
-        "suppressed_by": alert.suppressed_by,
-        "parent_alert_id": alert.parent_alert_id and str(alert.parent_alert_id),
-        "integration_id": alert.integration_id,
-        "flapping": alert.flapping,
-        "steady_at": steady_at and steady_at.isoformat(),
-        "close_at": close_at and close_at.isoformat(),
-        "event_id": str(event.id),
-        "event": event.type,
-        "data": event.data.hex(),
-        "trace_parent": event.trace_parent,
+        "opened_at": _text(alert.opened_at),
+        "event": new.event,
+        "data": b2a_base64(new.data, newline=False).decode(),
+        "trace_parent": new.trace,
     }
+    if alert.suppressed_by:
+        row["suppressed_by"] = alert.suppressed_by
+        row["parent_alert_id"] = alert.parent_alert_id and str(alert.parent_alert_id)
+        row["steady_at"] = new.steady_at and _text(new.steady_at)
+    if alert.integration_id:
+        row["integration_id"] = alert.integration_id
+        row["flapping"] = alert.flapping
+        row["close_at"] = new.close_at and _text(new.close_at)
+    return row
 
 
 async def get(conn: AsyncConnection, alert_id: UUID) -> Alert:

@@ -1,6 +1,7 @@
 """The one statement that writes what verbs and steps have decided: rows, timers, timelines and events together."""
 
 import json
+from binascii import b2a_base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ _WRITE = text(
         on conflict (policy_id, level) do update set told = excluded.told
     )
     insert into outbox ({COLUMNS})
-    select event_id, event, subject, decode(data, 'hex'), at, trace_parent
+    select event_id, event, subject, decode(data, 'base64'), at, trace_parent
     from json_to_recordset(:events) as event (
         place int, event_id uuid, event text, subject text, data text, at timestamptz, trace_parent text)
     order by place"""
@@ -181,7 +182,7 @@ def _event(place: int, event: Event) -> Mapping[str, Any]:
         "event_id": event.id,
         "event": event.type,
         "subject": event.subject,
-        "data": event.data.hex(),
+        "data": b2a_base64(event.data, newline=False).decode(),
         "at": event.at,
         "trace_parent": event.trace_parent,
     }

@@ -40,7 +40,7 @@ class Snapshot(Generic[Value]):
         self._value: object = _NOTHING
         self._loaded: object = _NOTHING
         self._loads = GroupCommit[None, None](f"snapshot:{name}", self._load_for, gather=timedelta())
-        self._loop = DueLoop(f"snapshot:{name}", self._poll, poll=poll)
+        self._loop = DueLoop(f"snapshot:{name}", self.freshen, poll=poll)
 
     @property
     def value(self) -> Value:
@@ -61,7 +61,8 @@ class Snapshot(Generic[Value]):
         """Keeps the value fresh for ever; only cancellation ends it. A failed load keeps the old value."""
         await self._loop.run()
 
-    async def _poll(self) -> None:
+    async def freshen(self) -> None:
+        """Loads when the version has changed, or there is none to ask for. Raises what the questions raise."""
         if self._version is not None and self._value is not _NOTHING:
             async with self._db.connect() as conn:
                 if await self._version(conn) == self._loaded:

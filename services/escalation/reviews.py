@@ -120,7 +120,7 @@ class _Reviewing:
         if review.subject.startswith(ALERTS):
             await self._anew(storage.behind(UUID(review.subject.removeprefix(ALERTS))))
             return None
-        await self._snapshot.refresh()
+        await self._snapshot.freshen()
         rules, now = self._snapshot.value, self._clock.now()
         next_at = None
         if review.subject.startswith(SILENCES):

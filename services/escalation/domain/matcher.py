@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import re2
@@ -14,6 +15,11 @@ from chassis.errors import Problems
 
 LONGEST = 4_096
 """Characters of a matcher's text."""
+
+REMEMBERED = 20_000
+"""How many matchers are remembered as they were read: most of them are the same after a change of rules."""
+FEW = 8
+"""So many rules under one value are tried rather than looked for by their expressions."""
 
 FORM = '''want NAME=VALUE, with one of = != =~ !~ between, like severity="CRITICAL" or host=~"web-.*"'''
 _HEAD = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_.:/-]*)\s*(=~|!~|!=|=)\s*")
@@ -67,6 +73,7 @@ class Matcher:
         return frozenset()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(text: str) -> Matcher:
     r"""Reads a matcher like `team!="db"`.
 
@@ -168,12 +175,18 @@ class _Candidates:
         return (self._places[number] for number in self._filter.Match(value, potential=True) or ())
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _telling(pattern: str) -> bool:
+    """Whether there are texts that every value has that the expression matches: `.*` has none."""
+    return not list(_Candidates([(pattern, 0)]).of(""))
+
+
 class Index(Generic[Rule]):
     """Rules by the labels that they ask for.
 
-    A rule with a matcher that lists its values is tried only for alerts that have one of them; else one with a regular
-    expression only for those with a value that has the expression's texts in it; else one that asks for a label only
-    for those that have it. The others are tried always.
+    A rule with a matcher that lists its values is tried only for alerts that have one of them, or, where many rules ask
+    for the same values, one with a regular expression only for those with a value that has the expression's texts in
+    it; else one that asks for a label only for those that have it. The others are tried always.
     """
 
     def __init__(self, rules: Sequence[tuple[Rule, Sequence[Matcher]]]) -> None:
@@ -182,7 +195,9 @@ class Index(Generic[Rule]):
         self._by_value: dict[tuple[str, str], list[int]] = {}
         self._by_label: dict[str, list[int]] = {}
         self._always: list[int] = []
-        asked = Counter(pair for _, matchers in rules for matcher in matchers for pair in _pairs(matcher))
+        every = [matcher for _, matchers in rules for matcher in matchers]
+        asked = Counter(pair for matcher in every for pair in _pairs(matcher))
+        asked.update((matcher.name, matcher.value) for matcher in every if matcher.op is Op.MATCHES)
         by_pattern: dict[str, list[tuple[str, int]]] = {}
         for place, (_, matchers) in enumerate(rules):
             self._file(place, matchers, asked, by_pattern)
@@ -199,16 +214,18 @@ class Index(Generic[Rule]):
         asked: Mapping[tuple[str, str], int],
         by_pattern: dict[str, list[tuple[str, int]]],
     ) -> None:
-        """Files a rule under the values that the fewest rules ask for, else under its longest expression."""
-        if listed := [pairs for matcher in matchers if (pairs := _pairs(matcher))]:
-            for pair in min(listed, key=lambda pairs: sum(asked[pair] for pair in pairs)):
-                self._by_value.setdefault(pair, []).append(place)
-            return
+        """Files a rule under values that few rules ask for, else under an expression, else under what there is."""
+        listed = [pairs for matcher in matchers if (pairs := _pairs(matcher))]
+        rarest = min(listed, key=lambda pairs: sum(asked[pair] for pair in pairs), default=[])
+        few = rarest and sum(asked[pair] for pair in rarest) <= FEW
         needed = [matcher for matcher in matchers if not matcher.matches("")]
-        patterns = [matcher for matcher in needed if matcher.op is Op.MATCHES]
-        if patterns:
-            chosen = max(patterns, key=lambda matcher: len(matcher.value))
+        telling = [] if few else [m for m in needed if m.op is Op.MATCHES and _telling(m.value)]
+        if telling:
+            chosen = min(telling, key=lambda matcher: asked[matcher.name, matcher.value])
             by_pattern.setdefault(chosen.name, []).append((chosen.value, place))
+        elif rarest:
+            for pair in rarest:
+                self._by_value.setdefault(pair, []).append(place)
         elif needed:
             self._by_label.setdefault(needed[0].name, []).append(place)
         else:

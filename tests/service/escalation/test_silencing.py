@@ -1,6 +1,8 @@
 """Silences and the alerts that are open when they begin, and still fire when they end."""
 
+import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -174,3 +176,48 @@ async def test_a_recurrence_is_checked(stage: World) -> None:
         await stage.here.noise.CreateSilenceRule(CreateSilenceRuleRequest(silence_rule=rule))
     paths = [field.path for field in raised.value.fields]
     assert paths == ["recurrence.duration", "recurrence.time_zone", "recurrence.rrule"]
+
+
+async def test_a_review_that_was_cut_off_is_begun_again(stage: World) -> None:
+    """When the lease of whoever claimed it runs out; what has been decided already stays as it is."""
+    first, second = [await stage.here.open(f"a{n}", **DB) for n in range(2)]
+    start = stage.now + HOUR
+    await silence(stage, "upgrade", 'team="db"', start=start)
+    await reviewed(stage)
+    await stage.rows(
+        "update reviews set ready_at = %s, claim = gen_random_uuid() returning 1",
+        start + timedelta(seconds=20),
+    )
+    stage.advance(minutes=60, seconds=1)
+    third = await stage.here.open("a2", **DB)
+    assert third.suppressed_by == "silence-rules/upgrade"
+    assert (await stage.here.get(first)).state == Alert.OPEN
+    stage.advance(seconds=20)
+    for alert in (first, second):
+        await becomes(stage, alert, Alert.SUPPRESSED, "silence-rules/upgrade")
+    await reviewed(stage)
+    assert (await stage.happened(third)) == ["suppressed"]
+
+
+async def test_silences_come_and_go_in_a_storm(stage: World) -> None:
+    """Through two replicas that hear of them late: in the end everything that fires is open."""
+    other = await stage.replica()
+    alerts: list[Alert] = []
+
+    async def storm() -> None:
+        for n in range(40):
+            alert = await (stage.here, other)[n % 2].open(f"a{n}", **DB)
+            alerts.append(alert)
+
+    async def silences() -> None:
+        for n in range(6):
+            await silence(stage, f"s{n}", 'team="db"')
+            await expire(stage, f"s{n}")
+
+    await asyncio.gather(storm(), silences())
+    stage.advance(seconds=6)
+    for alert in alerts:
+        await becomes(stage, alert, Alert.OPEN)
+        happened = await stage.happened(alert)
+        turns = [one for one in happened if one in ("suppressed", "opened")]
+        assert ("opened", "opened") not in pairwise(turns), happened

@@ -193,3 +193,23 @@ async def test_an_inhibition_rule_is_checked(stage: World) -> None:
         await stage.here.noise.CreateInhibitionRule(CreateInhibitionRuleRequest(inhibition_rule=rule))
     paths = [field.path for field in raised.value.fields]
     assert paths == ["inhibition_rule_id", "source_matchers[0]", "target_matchers", "equal[1]"]
+
+
+async def test_sources_and_targets_come_at_once(stage: World) -> None:
+    """Through two replicas: whoever is first, in the end every target is quiet, and when the sources close none is."""
+    other = await stage.replica()
+    await inhibit(stage, "power", 'kind="power"', 'kind="host"', "dc")
+    await reviewed(stage)
+    labels = [{"kind": "power" if n % 5 == 4 else "host", "dc": str(n % 3)} for n in range(45)]
+    alerts = await asyncio.gather(
+        *((stage.here, other)[n % 2].open(f"a{n}", labels=one) for n, one in enumerate(labels))
+    )
+    stage.advance(seconds=1)
+    hosts = [alert for alert in alerts if alert.labels["kind"] == "host"]
+    for alert in hosts:
+        await becomes(stage, alert, Alert.SUPPRESSED, "inhibition-rules/power")
+    sources = [alert for alert in alerts if alert.labels["kind"] == "power"]
+    await asyncio.gather(*((stage.here, other)[n % 2].close(alert) for n, alert in enumerate(sources)))
+    for alert in hosts:
+        await becomes(stage, alert, Alert.OPEN)
+    assert await stage.rows("select 1 from sources") == []

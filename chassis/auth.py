@@ -97,9 +97,14 @@ class Verifier:
         """
         return self.principal(authorization)
 
+    def count(self, principal: Principal) -> None:
+        """Counts a call of a caller's; a verifier with limits raises Exhausted for one that is over its own."""
+
     async def admit(self, authorization: str | None, scope: str) -> Principal:
-        """The caller, when it may call a method that asks for `scope`; raises what `check` and `permit` raise."""
-        return permit(self.known(authorization) or await self.check(authorization or ""), scope)
+        """The caller, when it may call a method that asks for `scope`; raises what `check`, `count` and `permit` do."""
+        principal = self.known(authorization) or await self.check(authorization or "")
+        self.count(principal)
+        return permit(principal, scope)
 
     def principal(self, authorization: str) -> Principal:
         """The principal of an `authorization` header with a token of the shared key; raises Unauthenticated."""

@@ -137,6 +137,7 @@ class _Gate(grpc.aio.ServerInterceptor):
                 principal = self._verifier.known(authorization) or await self._verifier.check(
                     authorization or ""
                 )
+                self._verifier.count(principal)
                 auth.enter(auth.permit(principal, scope), method)
                 message = _decoded(decode, request)
                 paging.enter(method, message)
@@ -156,9 +157,11 @@ class _Gate(grpc.aio.ServerInterceptor):
 
         async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             try:
-                principal = await self._verifier.admit(self._arrive(context), scope)
-                auth.enter(principal, method)
+                authorization = self._arrive(context)
+                auth.enter(await self._verifier.admit(authorization, scope), method)
                 async for answer in behaviour(_decoded(decode, request), context):
+                    if self._verifier.known(authorization) is None:  # nothing for a credential that has ended
+                        await self._verifier.check(authorization or "")
                     yield answer
             except Exception as error:
                 await _abort(context, _domain(error, method))

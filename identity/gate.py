@@ -5,7 +5,7 @@ import asyncio
 import jwt
 
 from chassis.auth import ANONYMOUS, Principal, Verifier, bearer
-from chassis.errors import Unauthenticated
+from chassis.errors import DomainError, Unauthenticated
 from identity.config import IdentitySettings
 from identity.keys import PREFIX, KeySource, find
 from identity.limits import Bucket, Limits
@@ -18,10 +18,7 @@ SHARED = "HS256"
 
 
 class Gate(Verifier):
-    """Knows callers by token or API key and counts their calls; a known token costs two look-ups, a key a hash besides.
-
-    All three ways in raise Exhausted for a caller that is over its limit.
-    """
+    """Knows callers by token or API key and counts their calls; a known token costs two look-ups, a key a hash besides."""
 
     def __init__(self, config: IdentitySettings, *, keys: KeySource) -> None:
         super().__init__(config.token_key)
@@ -30,37 +27,12 @@ class Gate(Verifier):
         self._issuer = Issuer(config, changed=self.forget) if config.oidc_issuer else None
 
     def known(self, authorization: str | None) -> Principal | None:
-        """The principal of a header, unless `check` must look at it. Raises Unauthenticated for an expired key,
-        Unavailable while API keys are not known.
+        """The principal of a header, or of none; None when `check` must look at it.
+
+        Raises Unauthenticated for an expired key, Unavailable while API keys are not known.
         """
         if authorization is None:
             return ANONYMOUS
-        principal = self._held(authorization)
-        if principal is not None:
-            self.limits.take(principal)
-        return principal
-
-    async def check(self, authorization: str) -> Principal:
-        """The principal of a header that is not known yet.
-
-        Raises Unauthenticated, or Unavailable when it cannot be known whose it is.
-        """
-        principal = await self._checked(authorization)
-        self.limits.take(principal)
-        return principal
-
-    def left(self, authorization: str | None) -> Bucket | None:
-        """What a known caller has left; None when it has no limit or is not known."""
-        principal = None if authorization is None else self._held(authorization)
-        return None if principal is None else self.limits.of(principal)
-
-    async def run(self) -> None:
-        """Keeps the issuer's keys fresh for ever; only cancellation ends it."""
-        if self._issuer is not None:
-            await self._issuer.run()
-        await asyncio.Event().wait()
-
-    def _held(self, authorization: str) -> Principal | None:
         if secret := _secret(authorization):
             principal = find(self._keys.keys, secret)
             if principal is not None:
@@ -68,10 +40,14 @@ class Gate(Verifier):
             return principal
         return super().known(authorization)
 
-    async def _checked(self, authorization: str) -> Principal:
+    async def check(self, authorization: str) -> Principal:
+        """The principal of a header that is not known yet.
+
+        Raises Unauthenticated, or Unavailable when it cannot be known whose it is.
+        """
         if _secret(authorization):
             await self._keys.news(LOOKED_FOR)
-            principal = self._held(authorization)
+            principal = self.known(authorization)
             if principal is None:
                 raise Unauthenticated("the API key does not exist or is revoked", reason="KEY_UNKNOWN")
             return principal
@@ -81,6 +57,24 @@ class Gate(Verifier):
         principal, until = await self._issuer.principal(token)
         self.remember(authorization, principal, until)
         return principal
+
+    def count(self, principal: Principal) -> None:
+        """Counts a call; raises Exhausted when the caller is over its limit."""
+        self.limits.take(principal)
+
+    def left(self, authorization: str | None) -> Bucket | None:
+        """What a known caller has left; None when it has no limit or is not known."""
+        try:
+            principal = self.known(authorization)
+        except DomainError:  # it has ended since it was let in
+            return None
+        return None if principal is None else self.limits.of(principal)
+
+    async def run(self) -> None:
+        """Keeps the issuer's keys fresh for ever; only cancellation ends it."""
+        if self._issuer is not None:
+            await self._issuer.run()
+        await asyncio.Event().wait()
 
 
 def _secret(authorization: str) -> str:

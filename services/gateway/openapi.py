@@ -90,7 +90,7 @@ def document(contract: Contract) -> Json:
             "schemas": {**schemas.components(), "Error": ERROR_SCHEMA, "Status": STATUS_SCHEMA},
             "responses": {status: _failure(text) for status, text in ERRORS.items()},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A token or an API key."},
                 "link": {
                     "type": "apiKey",
                     "in": "query",

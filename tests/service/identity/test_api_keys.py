@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ from tests.fixtures.eventually import eventually
 from tests.service.identity.world import Installation
 from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
 from tocsin.sla.v1 import sla_service_pb2, sla_service_pb2_grpc
+
+DATA = Path(__file__).parents[2] / "data"
 
 
 async def test_a_key_is_accepted_everywhere_until_it_is_revoked(installation: Installation) -> None:
@@ -270,3 +273,26 @@ async def test_keys_from_the_command_line(installation: Installation) -> None:
         return (await installation.call("GET", "/oncall/teams", token=secret)).status == 401
 
     await eventually(refused, timeout=10)
+
+
+async def test_a_source_over_its_rate_is_told_so_in_its_own_words(installation: Installation) -> None:
+    installation.told = {"rate_limit": 1}
+    await installation.start("roster", "escalation", "gateway")
+    made = await installation.call("POST", "/integrations", {}, token=installation.token("admin"))
+    key = made.json["routing_key"]
+    event = {
+        "routing_key": key,
+        "event_action": "trigger",
+        "payload": {"summary": "disk full", "source": "db-1", "severity": "error"},
+    }
+    alerts = json.loads((DATA / "alertmanager_webhook_firing.json").read_text())
+
+    async def status(path: str, body: object, *, times: int) -> set[int]:
+        answers = [await installation.call("POST", path, body, token="", base="") for _ in range(times)]
+        return {answer.status for answer in answers}
+
+    assert await status("/v2/enqueue", event, times=2) == {202}
+    assert 429 in await status("/v2/enqueue", event, times=20)
+    door = f"/api/alert/integrations/{key}/alertmanager"
+    assert 503 in (found := await status(door, alerts, times=20))
+    assert found <= {200, 503}  # never 429: Alertmanager would drop the alert

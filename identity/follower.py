@@ -22,6 +22,7 @@ from tocsin.roster.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 
 SILENCE = 6.0
 """Seconds without a word after which roster is asked anew; it speaks every two."""
+AGAIN = timedelta(milliseconds=50)
 REPORT = timedelta(minutes=1)
 AT_ONCE = 10_000
 
@@ -76,8 +77,8 @@ class Follower:
         """Closes the channel."""
         await self._channel.close()
 
-    async def _follow(self) -> None:
-        """Ends by an error alone, when roster is gone or silent."""
+    async def _follow(self) -> timedelta:
+        """Ends when roster drains, or by an error when it is gone or silent; how long to wait before asking anew."""
         call: Any = self._stub.WatchApiKeys(
             api_key_service_pb2.WatchApiKeysRequest(), metadata=self._authorization
         )
@@ -86,7 +87,7 @@ class Follower:
                 async with asyncio.timeout(SILENCE):
                     answer = await call.read()
                 if answer is grpc.aio.EOF:
-                    return  # it drains: the next replica is asked at once
+                    return AGAIN
                 self._hear(answer)
         except grpc.aio.AioRpcError as error:
             raise Unavailable(f"roster does not tell of API keys: {error.details()}") from None

@@ -24,8 +24,6 @@ OPEN = {
     "/tocsin.notify.v1.RouteService/RecordReceipt",  # by signed link, or with receipts:write
 }
 """The methods that ask for no scope, and what they ask for instead."""
-UNASKED = {"receipts:write"}
-"""Scopes that no method names: RecordReceipt asks for it by itself where there is no link."""
 AT_ONCE = 128
 ADMITTED, REFUSED, UNKNOWN = "admitted", "PERMISSION_DENIED", "UNAUTHENTICATED"
 
@@ -93,13 +91,6 @@ async def in_turn(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
     waiting = iter(calls)
     while some := [*islice(waiting, AT_ONCE)]:
         await asyncio.gather(*(call() for call in some))
-
-
-def test_the_scopes_are_those_that_methods_ask_for() -> None:
-    asked = {method.scope for method in methods()} - {""}
-    assert asked | UNASKED | {"admin", "act-as"} == set(SCOPES)
-    assert {method.path for method in methods() if not method.scope} == OPEN
-    assert {"alerts:read", "alerts:write", "roster:write", "receipts:write", "admin"} <= GRANTABLE
 
 
 async def test_every_method_with_every_scope(everything: Installation) -> None:

@@ -84,6 +84,17 @@ async def test_the_secret_is_shown_once_and_kept_as_a_hash(installation: Install
     assert bytes(row[1]) == hashed(secret)
 
 
+async def test_a_request_sent_many_times_at_once_makes_one_key(installation: Installation) -> None:
+    await installation.start("roster", "gateway")
+    body, admin = {"scopes": ["alerts:write"]}, installation.token("admin")
+    answers = await asyncio.gather(
+        *(installation.call("POST", "/api-keys?request_id=once", body, token=admin) for _ in range(8))
+    )
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["api_key_id"] for answer in answers}) == 1
+    assert len([answer for answer in answers if answer.json["secret"]]) == 1
+
+
 async def test_every_wrong_field_of_a_key_is_named(installation: Installation) -> None:
     await installation.start("roster", "gateway")
     body = {

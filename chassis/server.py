@@ -126,7 +126,7 @@ class _Gate(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, handler: Handler) -> Callable[..., Awaitable[Any]]:
         behaviour: Any = handler.unary_unary
-        decode, scope = handler.request_deserializer, self._scopes[method]
+        decode, scope, verifier = handler.request_deserializer, self._scopes[method], self._verifier
         succeeded = telemetry.CALLS.labels(method, "OK")
 
         async def call(request: bytes, context: Context) -> Any:
@@ -134,10 +134,8 @@ class _Gate(grpc.aio.ServerInterceptor):
             took = succeeded
             try:
                 authorization = self._arrive(context)
-                principal = self._verifier.known(authorization) or await self._verifier.check(
-                    authorization or ""
-                )
-                self._verifier.count(principal)
+                principal = verifier.known(authorization) or await verifier.check(authorization or "")
+                verifier.count(principal)
                 auth.enter(auth.permit(principal, scope), method)
                 message = _decoded(decode, request)
                 paging.enter(method, message)

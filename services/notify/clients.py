@@ -1,5 +1,7 @@
-"""The service that notify calls: escalation, to take an alert for a person."""
+"""The services that notify calls: escalation, to take an alert for a person, and roster, for who there is."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,8 +10,10 @@ import grpc
 from chassis.client import channel
 from chassis.tls import Tls
 from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc
+from tocsin.roster.v1 import responder_service_pb2, responder_service_pb2_grpc
 
 DEADLINE = timedelta(seconds=3)
+PAGE = 1_000
 
 
 class Escalation:
@@ -25,6 +29,40 @@ class Escalation:
         await self._alerts.AcknowledgeAlert(
             alert_service_pb2.AcknowledgeAlertRequest(alert_id=str(alert_id), actor=actor, note=note)
         )
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A responder, as far as notify is concerned."""
+
+    responder_id: str
+    display_name: str
+
+
+class Roster:
+    """Roster's responders."""
+
+    def __init__(self, address: str, *, token: str) -> None:
+        """`token` needs the scope `roster:read`."""
+        self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE)
+        self._responders = responder_service_pb2_grpc.ResponderServiceStub(self._channel)
+
+    async def people(self) -> Sequence[Person]:
+        """Everyone, in the order of their ids. Raises chassis.errors."""
+        found: list[Person] = []
+        token = ""
+        while True:
+            page = await self._responders.ListResponders(
+                responder_service_pb2.ListRespondersRequest(page_size=PAGE, page_token=token)
+            )
+            found += [Person(one.responder_id, one.display_name) for one in page.responders]
+            token = page.next_page_token
+            if not token:
+                return found
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -22,16 +22,36 @@ from services.notify.domain.delivery import Claimed, Message
 from services.notify.domain.inbox import Item
 from services.notify.domain.page import TEST, Page
 from services.notify.domain.quiet_hours import MOST_QUIET_HOURS, QuietHours
+from services.notify.domain.reach import Unreachable
 from services.notify.domain.route import Receipt, RouteLog, Status
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.escalation.v1 import events_pb2 as alert_events
-from tocsin.notify.v1 import contact_method_pb2, events_pb2, inbox_service_pb2, page_service_pb2, route_pb2
+from tocsin.notify.v1 import (
+    contact_method_pb2,
+    events_pb2,
+    inbox_service_pb2,
+    page_service_pb2,
+    route_pb2,
+    template_pb2,
+)
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
 MOST_RECIPIENTS = 1_000
 _WEEKDAYS = contact_method_pb2.QuietHours.Weekday
 _DAYS = _WEEKDAYS.keys()[1:]
+_SAMPLE = alert_pb2.Alert(
+    alert_id=str(UUID(int=0)),
+    title="Disk of db-1 is 97 % full",
+    description="It grows by 1 GB an hour.",
+    severity=alert_pb2.Severity.CRITICAL,
+    source="prometheus",
+    state=alert_pb2.Alert.OPEN,
+    labels={"host": "db-1", "team": "db"},
+    opened_at=wire.timestamp(wire.EPOCH),
+    trigger_count=1,
+    version=1,
+)
 _TIME = re.compile(r"[0-2]\d:[0-5]\d", re.ASCII)
 _CHANNELS = contact_method_pb2.Channel.Value
 _STATUSES = route_pb2.RouteLog.Status
@@ -244,6 +264,42 @@ def message(claimed: Claimed, receipt_url: str, *, address: str, secrets: tuple[
         thread=str(route.alert_id),
         secrets=secrets,
     )
+
+
+def unreachable(
+    responder_id: str, display_name: str, reason: Unreachable
+) -> contact_method_pb2.UnreachableResponder:
+    """The message of somebody whom nothing reaches."""
+    return contact_method_pb2.UnreachableResponder(
+        responder_id=responder_id,
+        display_name=display_name,
+        reason=contact_method_pb2.UnreachableResponder.Reason.Value(reason),
+    )
+
+
+def message_template(template: wording.Template) -> template_pb2.MessageTemplate:
+    """The message of a template."""
+    return template_pb2.MessageTemplate(
+        channel=_CHANNELS.Value(template.channel),
+        title=template.title,
+        body=template.body,
+        html=template.html,
+        updated_at=wire.timestamp(template.updated_at),
+    )
+
+
+def sample(alert: alert_pb2.Alert) -> Message:
+    """A page as templates see it, of an alert or, when it has no title, of one that is made up."""
+    shown = alert if alert.title else _SAMPLE
+    data = {
+        "alert": _alert_fields(shown.SerializeToString()),
+        "reason": "INITIAL",
+        "level": 1,
+        "responder_id": "ada",
+        "route_log_id": str(UUID(int=0)),
+        "receipt_url": "https://tocsin.example/receipt",
+    }
+    return Message(UUID(int=0), "", wording.PAGE, wire.EPOCH, data)
 
 
 def trial_alert(alert_id: UUID, now: datetime) -> bytes:

@@ -14,6 +14,7 @@ from chassis.outbox import maintain
 from chassis.process import Running, running
 from chassis.relay import Relay
 from chassis.server import Server
+from chassis.snapshot import Snapshot
 from chassis.tls import Tls
 from chassis.wake import Wakeups
 from identity import audit_api
@@ -27,17 +28,19 @@ from services.notify.api.contact_method_input import Input
 from services.notify.api.contact_methods import ContactMethodApi
 from services.notify.api.feed import Feed
 from services.notify.api.inbox import InboxApi
+from services.notify.api.message_templates import MessageTemplateApi
 from services.notify.api.pages import PageApi
 from services.notify.api.receipts import Receipts
 from services.notify.api.rotation import Rotation
 from services.notify.api.routes import RouteApi
 from services.notify.api.trials import Trials
+from services.notify.api.unreachable import Reach
 from services.notify.api.verifications import Verifications
 from services.notify.channels.chat import Chats
 from services.notify.channels.email import Emails
 from services.notify.channels.webhook import Webhooks
 from services.notify.channels.wording import Wording
-from services.notify.clients import Escalation
+from services.notify.clients import Escalation, Roster
 from services.notify.config import Config
 from services.notify.deliverer.failover import FailOvers
 from services.notify.deliverer.leases import Leases
@@ -50,6 +53,8 @@ from services.notify.domain.link import Links
 from services.notify.domain.networks import Networks
 from services.notify.domain.sealing import Sealer
 from services.notify.domain.vault import Vault
+from services.notify.resealer import Resealer
+from services.notify.storage import message_templates
 from tocsin.notify.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,
@@ -63,11 +68,13 @@ from tocsin.notify.v1 import (
     page_service_pb2_grpc,
     route_service_pb2,
     route_service_pb2_grpc,
+    template_service_pb2,
+    template_service_pb2_grpc,
 )
 from tocsin.options.v1 import options_pb2
 
 STREAM, SUBJECTS = "TOCSIN_NOTIFICATION", ("notification.>",)
-INBOX_CHANNEL = "notify_inbox"
+INBOX_CHANNEL, TEMPLATES_CHANNEL = "notify_inbox", "notify_templates"
 SYNC, MAINTAIN = timedelta(seconds=30), timedelta(hours=1)
 WAITING = {
     "due_timer": "select min(due_at) from acknowledgements where due_at is not null",
@@ -80,6 +87,7 @@ SERVICES = (
     *inbox_service_pb2.DESCRIPTOR.services_by_name.values(),
     *page_service_pb2.DESCRIPTOR.services_by_name.values(),
     *route_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *template_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
 
 
@@ -105,7 +113,9 @@ async def build(
     networks = Networks(config.webhook_allow.split(","))
     links = Links(key=config.receipt_key.encode(), public_url=config.public_url)
     vault = Vault(Sealer(config.secrets_key))
-    wording = Wording(dict)
+    templates = Snapshot("message-templates", message_templates.every, db)
+    wakeups.on(TEMPLATES_CHANNEL, templates.wake)
+    wording = Wording(lambda: templates.value)
     webhooks = webhooks or Webhooks(networks=networks, now=clock.now)
     chats = Chats(networks=networks, write=wording.writer(Channel.CHAT), now=clock.now)
     channels: dict[Channel, Sender] = {Channel.WEBHOOK: webhooks, Channel.CHAT: chats}
@@ -116,6 +126,12 @@ async def build(
         closing.append(emails.close)
     token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
     escalation = Escalation(config.escalation_address, token=token, tls=tls)
+
+    roster = Roster(
+        config.roster_address, token=mint(config.token_key, subject="notify", scopes=["roster:read"])
+    )
+    reach = Reach(db=db, clock=clock, roster=roster)
+    resealer = Resealer(db=db, clock=clock, vault=vault)
 
     leases = Leases(db, clock)
     fail_overs = FailOvers(db=db, clock=clock, used=lambda: deliverer.wake(), after=relay.wake)
@@ -153,10 +169,19 @@ async def build(
             verifications=Verifications(db=db, clock=clock, vault=vault, senders=channels),
             trials=Trials(db=db, clock=clock, accepted=accepted),
             rotation=Rotation(db=db, clock=clock, vault=vault),
+            reach=reach,
         ),
         server.grpc,
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
+
+    async def reworded() -> None:
+        await templates.refresh()
+        await wakeups.notify(TEMPLATES_CHANNEL)
+
+    template_service_pb2_grpc.add_MessageTemplateServiceServicer_to_server(
+        MessageTemplateApi(db=db, clock=clock, changed=reworded), server.grpc
+    )
     page_service_pb2_grpc.add_PageServiceServicer_to_server(
         PageApi(db=db, clock=clock, accepted=accepted), server.grpc
     )
@@ -196,6 +221,9 @@ async def build(
             leases.run,
             fail_overs.run,
             acknowledger.run,
+            templates.run,
+            resealer.run,
+            reach.run,
             feed.run,
             telling.run,
             wakeups.run,
@@ -205,6 +233,6 @@ async def build(
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],
-        closing=[deliverer.close, *closing, escalation.close, keys.close, bus.close, db.close],
+        closing=[deliverer.close, *closing, escalation.close, roster.close, keys.close, bus.close, db.close],
     ) as service:
         yield service

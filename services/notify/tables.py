@@ -119,6 +119,16 @@ route_logs = Table(
     Column("failed_over_at", DateTime(timezone=True)),
 )
 
+message_templates = Table(
+    "message_templates",
+    metadata,
+    Column("channel", _named(Channel), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
 exhaustions = Table(
     "exhaustions",
     metadata,

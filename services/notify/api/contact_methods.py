@@ -13,6 +13,7 @@ from services.notify import convert
 from services.notify.api.contact_method_input import CHANGEABLE, FIXED, WRITTEN, Input
 from services.notify.api.rotation import DEFAULT_OVERLAP, LONGEST_OVERLAP, Rotation
 from services.notify.api.trials import Trials
+from services.notify.api.unreachable import Reach
 from services.notify.api.verifications import Verifications
 from services.notify.domain.contact_method import ContactMethod, secret_key
 from services.notify.storage import contact_methods
@@ -37,12 +38,14 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
         verifications: Verifications,
         trials: Trials,
         rotation: Rotation,
+        reach: Reach,
     ) -> None:
         self._db = db
         self._input = input_
         self._verifications = verifications
         self._trials = trials
         self._rotation = rotation
+        self._reach = reach
 
     async def CreateContactMethod(
         self, request: contact_method_service_pb2.CreateContactMethodRequest, _: Context
@@ -152,6 +155,23 @@ class ContactMethodApi(contact_method_service_pb2_grpc.ContactMethodServiceServi
             request.contact_method_id, request.secret, DEFAULT_OVERLAP if overlap is None else overlap
         )
         return convert.contact_method(method, secret=secret)
+
+    async def ListUnreachable(
+        self, request: contact_method_service_pb2.ListUnreachableRequest, _: Context
+    ) -> contact_method_service_pb2.ListUnreachableResponse:
+        """One page of people whom nothing reaches, in the order of their ids."""
+        limit, key = paging.size(request.page_size), paging.after(request.page_token, 1)
+        everyone = await self._reach.unreached()
+        found = [one for one in everyone if key is None or one.person.responder_id > key[0]][: limit + 1]
+        last = [found[limit - 1].person.responder_id] if len(found) > limit else []
+        shown, token = paging.page(found, limit, last)
+        return contact_method_service_pb2.ListUnreachableResponse(
+            unreachable_responders=[
+                convert.unreachable(one.person.responder_id, one.person.display_name, one.reason)
+                for one in shown
+            ],
+            next_page_token=token,
+        )
 
 
 def _found(method: ContactMethod | None, contact_method_id: str) -> ContactMethod:

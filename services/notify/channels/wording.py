@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from prometheus_client import Counter
 
+from chassis.errors import Unavailable
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.delivery import Message
 from services.notify.domain.template import Text
@@ -30,7 +31,11 @@ class Wording:
         return lambda message: self._write(channel, message)
 
     def _write(self, channel: Channel, message: Message) -> Text:
-        made = worded(self._templates().get(channel), channel, message)
+        try:
+            template = self._templates().get(channel)
+        except Unavailable:
+            template = None
+        made = worded(template, channel, message)
         for part, problem in made.problems.items():
             _failures.labels(channel, part).inc()
             _log.warning(

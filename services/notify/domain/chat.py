@@ -39,6 +39,8 @@ def address_problem(address: str) -> str:
     """What keeps an address from being one for CHAT, as far as that shows without asking the provider's library."""
     if len(address) > LONGEST_ADDRESS:
         return f"has {len(address)} characters; want at most {LONGEST_ADDRESS}"
+    if "…" in address:
+        return "is one that was shown without its secrets; want the whole"
     if not address.isprintable() or " " in address:
         return "holds a space or a control character; want the URL of a provider"
     found = scheme(address)

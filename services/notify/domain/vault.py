@@ -1,12 +1,16 @@
 """What contact methods keep sealed: addresses that are secrets, the keys that sign, and codes as digests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.notify.domain import chat
+from services.notify.domain.contact_method import ContactMethod
 from services.notify.domain.sealing import Sealer
+
+LEFT_READABLE = timedelta(hours=1)
+"""How long a replica of an earlier version may still read a key that was sealed."""
 
 
 class Keeper(Protocol):
@@ -74,11 +78,30 @@ class Vault:
         """A key, sealed; it stays so when another replaces it."""
         return self._sealer.seal(secret, place=_place(contact_method_id, "secret"))
 
-    def resealed(self, contact_method_id: str, what: str, sealed: bytes) -> bytes:
-        """The same, sealed by the first key; `what` is `address` or `secret`."""
-        if sealed.startswith(self._sealer.prefix):
+    def renewed(self, method: ContactMethod, now: datetime) -> ContactMethod:
+        """The method with nothing readable that need not be, and everything sealed by the first key.
+
+        What an earlier version wrote readable is sealed at once, and cleared when that version has had an hour to go.
+        """
+        name, place = method.contact_method_id, _place(method.contact_method_id, "secret")
+        over = method.old_secret_until is not None and method.old_secret_until <= now
+        after = replace(
+            method,
+            sealed_address=self._again(method.sealed_address, _place(name, "address")),
+            sealed_secret=self._again(method.sealed_secret, place),
+            old_secret=None if over else self._again(method.old_secret, place),
+        )
+        if not method.secret:
+            return after
+        known = after.sealed_secret and self._sealer.open(after.sealed_secret, place=place)
+        if known != method.secret:
+            return replace(after, sealed_secret=self.sealed_secret(name, method.secret), sealed_at=now)
+        ripe = method.sealed_at is None or method.sealed_at + LEFT_READABLE <= now
+        return replace(after, secret="" if ripe else method.secret)
+
+    def _again(self, sealed: bytes | None, place: str) -> bytes | None:
+        if sealed is None or sealed.startswith(self._sealer.prefix):
             return sealed
-        place = _place(contact_method_id, what)
         return self._sealer.seal(self._sealer.open(sealed, place=place), place=place)
 
     @property

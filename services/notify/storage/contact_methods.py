@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import time
+from datetime import datetime, time
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import dict_row
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,12 @@ select contact_method_id, responder_id, channel, address, secret, enabled, min_s
     request_id, created_at, "order", quiet_hours, notify_on_resolve, verified_at, sealed_address, sealed_secret,
     sealed_at, old_secret, old_secret_until
 from contact_methods where responder_id = any (%b::text[]) order by contact_method_id"""
+
+_FAILING: LiteralString = """
+select distinct f.contact_method_id from route_logs f
+where f.status = 'FAILED' and f.created_at >= %(since)s and not exists (
+    select from route_logs l where l.responder_id = f.responder_id and l.contact_method_id = f.contact_method_id
+        and l.created_at > f.created_at and l.status in ('SENT', 'DELIVERED', 'READ', 'ACKNOWLEDGED'))"""
 
 
 async def create(conn: AsyncConnection, method: ContactMethod) -> bool:
@@ -63,6 +69,37 @@ async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> li
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_OF_RESPONDERS, [list(responder_ids)])
         return [_method(row) for row in await cursor.fetchall()]
+
+
+async def to_reseal(
+    conn: AsyncConnection, *, prefix: bytes, now: datetime, after: str, limit: int
+) -> list[ContactMethod]:
+    """Methods with something readable, sealed by another key than the first, or not needed any more; locked.
+
+    In the order of their ids, after the given one; what another replica is at is left to it.
+    """
+    sealed = (contact_methods.c.sealed_address, contact_methods.c.sealed_secret, contact_methods.c.old_secret)
+    query = (
+        select(contact_methods)
+        .where(
+            or_(
+                contact_methods.c.secret != "",
+                contact_methods.c.old_secret_until <= now,
+                *(func.substring(column, 1, len(prefix)) != prefix for column in sealed),
+            ),
+            contact_methods.c.contact_method_id > after,
+        )
+        .order_by(contact_methods.c.contact_method_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_method(row._asdict()) for row in await conn.execute(query)]
+
+
+async def failing(conn: RawConnection, since: datetime) -> frozenset[str]:
+    """The methods whose latest page of those since then that came to an end has failed."""
+    rows = await (await conn.execute(_FAILING, {"since": since})).fetchall()
+    return frozenset(row[0] for row in rows)
 
 
 async def change(conn: AsyncConnection, method: ContactMethod, names: Iterable[str]) -> None:

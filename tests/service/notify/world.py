@@ -37,8 +37,10 @@ from tocsin.notify.v1 import (
     route_pb2,
     route_service_pb2,
     route_service_pb2_grpc,
+    template_service_pb2_grpc,
 )
 from tocsin.options.v1 import options_pb2
+from tocsin.roster.v1 import responder_pb2, responder_service_pb2, responder_service_pb2_grpc
 
 TOKEN_KEY, RECEIPT_KEY = "a token key for tests alone, long enough", "a receipt key for tests"
 SECRETS_KEY = "a secrets key for tests alone: long enough"
@@ -62,6 +64,7 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
     calls: int = 0
     trouble: DomainError | None = None
     address: str = ""
+    roster: "Roster" = field(default_factory=lambda: Roster())  # type: ignore[abstract]  # the others are not called
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
@@ -74,17 +77,42 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
         return alert_pb2.Alert(alert_id=request.alert_id)
 
 
+@dataclass
+class Roster(responder_service_pb2_grpc.ResponderServiceServicer):
+    """Stands in for roster: who there is, two a page."""
+
+    people: list[str] = field(default_factory=list)
+    trouble: DomainError | None = None
+
+    async def ListResponders(
+        self, request: responder_service_pb2.ListRespondersRequest, _: Any
+    ) -> responder_service_pb2.ListRespondersResponse:
+        """As the real one, in the order of the ids."""
+        if self.trouble is not None:
+            raise self.trouble
+        start = int(request.page_token or 0)
+        left = sorted(self.people)[start : start + 2]
+        return responder_service_pb2.ListRespondersResponse(
+            responders=[responder_pb2.Responder(responder_id=p, display_name=p.title()) for p in left],
+            next_page_token=str(start + 2) if start + 2 < len(self.people) else "",
+        )
+
+
 @asynccontextmanager
 async def escalating() -> AsyncIterator[Escalation]:
     """An escalation on a free port, with the real scopes."""
     escalation = Escalation()  # type: ignore[abstract]  # the other verbs are not called
-    services = alert_service_pb2.DESCRIPTOR.services_by_name.values()
+    services = (
+        *alert_service_pb2.DESCRIPTOR.services_by_name.values(),
+        *responder_service_pb2.DESCRIPTOR.services_by_name.values(),
+    )
     server = Server(
         listen="127.0.0.1:0",
         verifier=Verifier(TOKEN_KEY),
         scopes=scopes_of(services, options_pb2.scope),
     )
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(escalation, server.grpc)
+    responder_service_pb2_grpc.add_ResponderServiceServicer_to_server(escalation.roster, server.grpc)
     await server.start()
     escalation.address = server.address
     try:
@@ -102,6 +130,7 @@ class Replica:
         self.methods = contact_method_service_pb2_grpc.ContactMethodServiceStub(self.channel)
         self.pages = page_service_pb2_grpc.PageServiceStub(self.channel)
         self.routes = route_service_pb2_grpc.RouteServiceStub(self.channel)
+        self.templates = template_service_pb2_grpc.MessageTemplateServiceStub(self.channel)
         self.inbox = inbox_service_pb2_grpc.InboxServiceStub(self.channel)
         self._metadata = (("authorization", f"Bearer {token}"),)
 
@@ -141,6 +170,7 @@ class World:
             "public_url": "https://tocsin.example",
             "webhook_allow": "127.0.0.0/8",
             "secrets_key": SECRETS_KEY,
+            "roster_address": self.escalation.address,
         }
         return Config(**{**defaults, **values})
 

@@ -247,3 +247,64 @@ class QuietHours(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuietHours: _TypeAlias = QuietHours  # noqa: Y015
+
+@_typing.final
+class UnreachableResponder(_message.Message):
+    """A responder whom no page reaches beyond the inbox."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Reason:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UnreachableResponder._Reason.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: UnreachableResponder._Reason.ValueType  # 0
+        """Not a valid value."""
+        NO_METHOD: UnreachableResponder._Reason.ValueType  # 1
+        """The person has no contact method."""
+        DISABLED: UnreachableResponder._Reason.ValueType  # 2
+        """All methods are disabled, by hand or by themselves."""
+        UNVERIFIED: UnreachableResponder._Reason.ValueType  # 3
+        """Nobody has confirmed the address of those that are enabled."""
+        FAILING: UnreachableResponder._Reason.ValueType  # 4
+        """Each of the others has failed for its latest page of the past day."""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """Why: the first that is true."""
+
+    REASON_UNSPECIFIED: UnreachableResponder.Reason.ValueType  # 0
+    """Not a valid value."""
+    NO_METHOD: UnreachableResponder.Reason.ValueType  # 1
+    """The person has no contact method."""
+    DISABLED: UnreachableResponder.Reason.ValueType  # 2
+    """All methods are disabled, by hand or by themselves."""
+    UNVERIFIED: UnreachableResponder.Reason.ValueType  # 3
+    """Nobody has confirmed the address of those that are enabled."""
+    FAILING: UnreachableResponder.Reason.ValueType  # 4
+    """Each of the others has failed for its latest page of the past day."""
+
+    RESPONDER_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    responder_id: _builtins.str
+    """The person's id."""
+    display_name: _builtins.str
+    """The person's name."""
+    reason: Global___UnreachableResponder.Reason.ValueType
+    """Why nothing reaches them."""
+    def __init__(
+        self,
+        *,
+        responder_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        reason: Global___UnreachableResponder.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "reason", b"reason", "responder_id", b"responder_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnreachableResponder: _TypeAlias = UnreachableResponder  # noqa: Y015

@@ -290,3 +290,57 @@ class RotateContactMethodSecretRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RotateContactMethodSecretRequest: _TypeAlias = RotateContactMethodSecretRequest  # noqa: Y015
+
+@_typing.final
+class ListUnreachableRequest(_message.Message):
+    """Pages through the responders whom no page reaches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to return: default 50, at most 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnreachableRequest: _TypeAlias = ListUnreachableRequest  # noqa: Y015
+
+@_typing.final
+class ListUnreachableResponse(_message.Message):
+    """One page of responders whom no page reaches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNREACHABLE_RESPONDERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def unreachable_responders(self) -> _containers.RepeatedCompositeFieldContainer[_contact_method_pb2.UnreachableResponder]:
+        """Who, and why."""
+
+    def __init__(
+        self,
+        *,
+        unreachable_responders: _abc.Iterable[_contact_method_pb2.UnreachableResponder] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "unreachable_responders", b"unreachable_responders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnreachableResponse: _TypeAlias = ListUnreachableResponse  # noqa: Y015

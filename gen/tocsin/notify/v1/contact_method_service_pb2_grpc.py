@@ -78,6 +78,11 @@ class ContactMethodServiceStub:
                 request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.SerializeToString,
                 response_deserializer=tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.FromString,
                 _registered_method=True)
+        self.ListUnreachable = channel.unary_unary(
+                '/tocsin.notify.v1.ContactMethodService/ListUnreachable',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableRequest.SerializeToString,
+                response_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableResponse.FromString,
+                _registered_method=True)
         self.RotateContactMethodSecret = channel.unary_unary(
                 '/tocsin.notify.v1.ContactMethodService/RotateContactMethodSecret',
                 request_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.RotateContactMethodSecretRequest.SerializeToString,
@@ -150,6 +155,14 @@ class ContactMethodServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUnreachable(self, request, context):
+        """Lists the responders whom no page reaches: nothing beyond the inbox is enabled, verified and not failing. In the order
+        of their ids. UNAVAILABLE while roster is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateContactMethodSecret(self, request, context):
         """Replaces the secret of a webhook and shows the new one. While both are in force webhooks carry a signature by each,
         separated by a space (Standard Webhooks 1.0). FAILED_PRECONDITION for other channels.
@@ -200,6 +213,11 @@ def add_ContactMethodServiceServicer_to_server(servicer, server):
                     servicer.TestContactMethod,
                     request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.FromString,
                     response_serializer=tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.SerializeToString,
+            ),
+            'ListUnreachable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnreachable,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableRequest.FromString,
+                    response_serializer=tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableResponse.SerializeToString,
             ),
             'RotateContactMethodSecret': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateContactMethodSecret,
@@ -424,6 +442,33 @@ class ContactMethodService:
             '/tocsin.notify.v1.ContactMethodService/TestContactMethod',
             tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.TestContactMethodRequest.SerializeToString,
             tocsin_dot_notify_dot_v1_dot_route__pb2.RouteLog.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnreachable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.notify.v1.ContactMethodService/ListUnreachable',
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableRequest.SerializeToString,
+            tocsin_dot_notify_dot_v1_dot_contact__method__service__pb2.ListUnreachableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,10 @@ class ContactMethodServiceStub:
     """Sends a test page by the method, now, whatever its quiet hours; the answer's route log tells what becomes of it.
     FAILED_PRECONDITION when the method is disabled or not verified.
     """
+    ListUnreachable: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.ListUnreachableRequest, _contact_method_service_pb2.ListUnreachableResponse]
+    """Lists the responders whom no page reaches: nothing beyond the inbox is enabled, verified and not failing. In the order
+    of their ids. UNAVAILABLE while roster is away.
+    """
     RotateContactMethodSecret: _aio.UnaryUnaryMultiCallable[_contact_method_service_pb2.RotateContactMethodSecretRequest, _contact_method_pb2.ContactMethod]
     """Replaces the secret of a webhook and shows the new one. While both are in force webhooks carry a signature by each,
     separated by a space (Standard Webhooks 1.0). FAILED_PRECONDITION for other channels.
@@ -123,6 +127,16 @@ class ContactMethodServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_route_pb2.RouteLog]:
         """Sends a test page by the method, now, whatever its quiet hours; the answer's route log tells what becomes of it.
         FAILED_PRECONDITION when the method is disabled or not verified.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUnreachable(
+        self,
+        request: _contact_method_service_pb2.ListUnreachableRequest,
+        context: _aio.ServicerContext[_contact_method_service_pb2.ListUnreachableRequest, _abc.Awaitable[_contact_method_service_pb2.ListUnreachableResponse]],
+    ) -> _abc.Awaitable[_contact_method_service_pb2.ListUnreachableResponse]:
+        """Lists the responders whom no page reaches: nothing beyond the inbox is enabled, verified and not failing. In the order
+        of their ids. UNAVAILABLE while roster is away.
         """
 
     @_abc_1.abstractmethod

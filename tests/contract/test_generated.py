@@ -109,6 +109,12 @@ POST /contact-methods/{contact_method_id}:send-code notify SendContactMethodCode
 POST /contact-methods/{contact_method_id}:verify notify VerifyContactMethod
 POST /contact-methods/{contact_method_id}:test notify TestContactMethod
 POST /contact-methods/{contact_method_id}:rotate-secret notify RotateContactMethodSecret
+GET    /contact-methods:unreachable                        notify      ListUnreachable
+GET    /message-templates                                  notify      ListMessageTemplates
+GET    /message-templates/{channel}                        notify      GetMessageTemplate
+PATCH  /message-templates/{channel}                        notify      UpdateMessageTemplate
+DELETE /message-templates/{channel}                        notify      DeleteMessageTemplate
+POST   /message-templates:preview                          notify      PreviewMessageTemplate
 GET    /routes                                             notify      ListRoutes
 GET    /routes/{route_log_id}                              notify      GetRoute
 POST   /routes/{route_log_id}:receipt                      notify      RecordReceipt

@@ -236,3 +236,15 @@ def test_an_address_is_shown_without_its_secrets() -> None:
 
     assert shown(DISCORD, digest) == "discord://…410102"
     assert without_secrets(f"no {TOKEN} for {WEBHOOK_ID} at discord", DISCORD) == "no … for … at discord"
+
+
+async def test_of_several_addresses_a_forbidden_one_is_not_tried(receiver: Receiver) -> None:
+    port = int(receiver.url.split(":")[2].split("/")[0])
+
+    def lookup(host: str, wanted: int, family: int) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, wanted)) for a in ("127.0.0.1", "127.0.0.2")]
+
+    async with chats(allow=("127.0.0.2/32",), lookup=lookup) as channel:
+        found = await channel.send(a_message(f"gotify://many.example:{port}/a-token-of-gotify"))
+    assert isinstance(found, Retry)  # nobody listens at the one that is allowed
+    assert receiver.connections == 0

@@ -15,7 +15,7 @@ COMMANDS = {
         "policy": "cli.policy:app",
         "silence": "cli.silence:app",
         "integration": "cli.integration:app",
-        "sla": "cli.sla:sla",
+        "sla": "cli.sla.commands:app",
         "tail": "cli.tail:tail",
         "apply": "cli.declared.commands:apply",
         "export": "cli.declared.commands:export",
@@ -30,6 +30,7 @@ COMMANDS = {
         "migrate": "cli.migrate:migrate",
         "secrets": "cli.secrets:secrets",
         "health": "cli.health:health",
+        "dead-letters": "cli.dead_letters:app",
     },
 }
 app = typer.Typer(

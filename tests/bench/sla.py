@@ -39,13 +39,14 @@ insert into facts (alert_id, version, opened_at, severity, policy_id, source, ti
     opened, suppressed, noise_suppressed, acked_at, acked_by, first_paged_at, escalations, told, timeout_escalated,
     schedules, responders, reopenings)
 select gen_random_uuid(), 5, at, (array['CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'INFO'])[1 + n %% 5],
-    'policy-' || n %% 10, 'source-' || n * 7 %% 20, 'the disk is full', '{"team": "db"}',
+    'policy-' || source %% 10, 'source-' || source, 'the disk is full', '{"team": "db"}',
     at + (random() ^ 3 * 86400 + 30) * interval '1 second', 'bob', n %% 25 <> 0, n %% 25 = 0, false,
     case when n %% 9 <> 0 then at + (random() ^ 4 * 7200 + 5) * interval '1 second' end, 'alice',
-    at + (random() ^ 4 * 60 + 0.3) * interval '1 second', '{}', array['responder-' || n * 11 %% 30], n %% 6 = 0,
-    array['schedule-' || n %% 5], array['responder-' || n * 11 %% 30], '{}'
-from (select n, timestamptz '2026-03-31 12:17:09+00' - interval '31 days' * (1 - n::float8 / %(facts)s) as at
-    from generate_series(%(first)s::bigint, %(facts)s::bigint) n) numbered"""
+    at + (random() ^ 4 * 60 + 0.3) * interval '1 second', '{}', array[responder], n %% 6 = 0,
+    array['schedule-' || source %% 5], array[responder], '{}'
+from (select *, 'responder-' || source %% 5 * 6 + extract(day from at)::int %% 6 as responder
+    from (select n, floor(random() * 20)::int as source, timestamptz '2026-03-31 12:17:09+00' - interval '31 days' * (1 - n::float8 / %(facts)s) as at
+    from generate_series(%(first)s::bigint, %(facts)s::bigint) n) numbered) routed"""
 
 
 @contextmanager

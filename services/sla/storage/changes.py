@@ -4,24 +4,35 @@ A change belongs to an hour and a severity, and counts from its commit on. Nobod
 are only ever added, and the fold alone touches rollups.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.sla.domain.cover import EPOCH, GRAINS, LENGTH, Grain
+from services.sla.domain.cover import EPOCH, LENGTH, Grain
 from services.sla.domain.figures import Window
 from services.sla.storage.measures import COUNTED, MEASURES, codes, key, measures
 
 HOUR, BLOCK = LENGTH[Grain.HOUR], LENGTH[Grain.BLOCK]
-FINE = (Grain.HOUR, Grain.DAY)
 FOLD = 20_000
 """Changes that are folded in at a time."""
 POLL = timedelta(seconds=5)
 """How long changes stand beside the rollups; they count at once all the same."""
 
 _ALL = ", ".join(MEASURES)
+
+
+def _filing(grain: Grain, *, of_any: bool) -> str:
+    """The cells of a grain, by severity or of any: how they are filed."""
+    return f"('{grain}', interval '{LENGTH[grain] // HOUR} hours', {of_any})"
+
+
+_HOURS = _filing(Grain.HOUR, of_any=False)
+_DAYS, _ANY_DAYS = (_filing(Grain.DAY, of_any=of_any) for of_any in (False, True))
+_BLOCKS, _ANY_BLOCKS = (_filing(Grain.BLOCK, of_any=of_any) for of_any in (False, True))
+_FINE = ", ".join((_HOURS, _DAYS, _ANY_DAYS))
+_FILINGS = ", ".join((_FINE, _BLOCKS, _ANY_BLOCKS))
+"""Hours are kept by severity alone: there are few alerts in one, and it takes five cells to read it."""
 _HOURLY = "dimension, value, severity, starts_at"
 _CELL = "dimension, value, severity, grain, starts_at"
 _ANY = " or ".join(f"{name} <> 0" for name in MEASURES)
@@ -56,23 +67,27 @@ def spread(deltas: str) -> str:
 
 WRITE = f"insert into rollup_changes ({_HOURLY}, {_ALL}, codes, counts) select * from news"
 
+_MARKS = " || ".join(
+    f"coalesce(array_agg({code}) filter (where {code} is not null), '{{}}')" for code in codes("facts")
+)
+_ALIKE = "severity, date_trunc('hour', opened_at, 'UTC'), policy_id, source, schedules, responders"
 _OF_FACTS = f"""deltas as materialized (
         select severity, date_trunc('hour', opened_at, 'UTC') as starts_at, policy_id, source, schedules, responders,
-            {", ".join(f"{sql} as {name}" for name, sql in zip(MEASURES, measures("facts"), strict=True))},
-            array_remove(array[{", ".join(codes("facts"))}], null) as marks
-        from facts where opened_at >= :start and opened_at < :until),
+            {", ".join(f"sum({sql}) as {name}" for name, sql in zip(MEASURES, measures("facts"), strict=True))},
+            {_MARKS} as marks
+        from facts where opened_at >= :start and opened_at < :until group by {_ALIKE}),
     {spread("deltas")}"""
+"""Facts that count in the same cells are summed before they are spread over them."""
 
 
-def _placed(changes: str, grains: Sequence[Grain] = GRAINS, severities: str = "(severity), ('')") -> str:
-    """What rows of an hour, or of the cells of another grain, say of the cells of each grain and severity."""
-    lengths = ", ".join(f"('{grain}', interval '{LENGTH[grain] // HOUR} hours')" for grain in grains)
-    return f"""select dimension, value, filed_under.severity, placed_in.grain, cell_at as starts_at, {", ".join(COUNTED)},
+def _placed(changes: str, filings: str = _FILINGS) -> str:
+    """What rows of an hour, or of the cells of another grain, say of the cells that `filings` name."""
+    return f"""select dimension, value, case when of_any then '' else severity end as severity, filing.grain,
+            cell_at as starts_at, {", ".join(COUNTED)},
             unacked_us + unacked * (extract(epoch from starts_at - cell_at) * 1000000)::bigint as unacked_us,
             codes, counts
-        from {changes} as change cross join (values {lengths}) as placed_in (grain, length)
-        cross join lateral date_bin(length, starts_at, timestamptz '1970-01-01 00:00:00+00') as cell_at
-        cross join lateral (values {severities.replace("(severity)", "(change.severity)")}) as filed_under (severity)"""
+        from {changes} as change cross join (values {filings}) as filing (grain, length, of_any)
+        cross join lateral date_bin(length, starts_at, timestamptz '1970-01-01 00:00:00+00') as cell_at"""
 
 
 def _merged(*others: str) -> str:
@@ -88,26 +103,30 @@ def _merged(*others: str) -> str:
         where held <> 0 group by cell)"""
 
 
+_INTO = f"insert into rollups as known ({_CELL}, {_ALL}, codes, counts)"
+_FILED = f"""filed as materialized (
+        select row_number() over () as cell, {_CELL}, {", ".join(f"sum({name}) as {name}" for name in MEASURES)}
+        from placed group by {_CELL})"""
+_ROWS = f"""select {_CELL}, {", ".join(f"filed.{name}" for name in MEASURES)},
+        coalesce(codes, '{{}}'), coalesce(counts, '{{}}') from filed left join merged using (cell)"""
 _FOLD = text(
     f"""with taken as (
         delete from rollup_changes where id in (select id from rollup_changes order by id limit :most) returning *),
     placed as materialized ({_placed("taken")}),
-    filed as materialized (
-        select row_number() over () as cell, {_CELL}, {", ".join(f"sum({name}) as {name}" for name in MEASURES)}
-        from placed group by {_CELL}),
+    {_FILED},
     {_merged("rollups")},
     written as (
-        insert into rollups as known ({_CELL}, {_ALL}, codes, counts)
-        select {_CELL}, {", ".join(f"filed.{name}" for name in MEASURES)}, coalesce(codes, '{{}}'), coalesce(counts, '{{}}')
-        from filed left join merged using (cell)
+        {_INTO} {_ROWS}
         on conflict ({_CELL}) do update set
             {", ".join(f"{name} = known.{name} + excluded.{name}" for name in MEASURES)},
             codes = excluded.codes, counts = excluded.counts)
     select count(*) from taken"""
 )
 _FOLDER = "select pg_try_advisory_xact_lock(hashtext('fold'), hashtext(current_schema()))"
-_ROOM = "set local work_mem = '64MB'; set local statement_timeout = 0"
-"""Every bucket of every cell passes through, and a million facts take longer than a request may."""
+_ROOM = """set local work_mem = '64MB'; set local hash_mem_multiplier = 4; set local enable_sort = off;
+    set local statement_timeout = 0"""
+"""Every bucket of every cell passes through, more than the planner thinks, and a million facts take longer than a
+request may."""
 _ALONE = (
     "select pg_advisory_xact_lock(hashtext('fold'), hashtext(current_schema()))",
     "lock table rollup_changes in share row exclusive mode",
@@ -135,17 +154,33 @@ _DIFFERENT = f"""select count(*) from (
         select from entries group by {_CELL}, code having sum(amount) <> 0) as different"""
 _CHECK_DAYS = text(
     f"""with {_OF_FACTS}, entries as (
-        {_entries("+", _placed("news", FINE))}
+        {_entries("+", _placed("news", _FINE))}
         union all {_entries("-", f"select * from rollups where grain <> 'b' and {_WITHIN}")}
-        union all {_entries("-", _placed(f"(select * from rollup_changes where {_WITHIN})", FINE))})
+        union all {_entries("-", _placed(f"(select * from rollup_changes where {_WITHIN})", _FINE))})
     {_DIFFERENT}"""
 )
 _CHECK_BLOCKS = text(
     f"""with entries as (
-        {_entries("+", _placed(f"(select * from rollups where grain = 'd' and {_WITHIN})", (Grain.BLOCK,), "(severity)"))}
+        {_entries("+", _placed(f"(select * from rollups where grain = 'd' and {_WITHIN})", _BLOCKS))}
         union all {_entries("-", f"select * from rollups where grain = 'b' and {_WITHIN}")})
     {_DIFFERENT}"""
 )
+_FRESH = text(
+    f"with {_OF_FACTS} {_INTO} select dimension, value, severity, '{Grain.HOUR}', starts_at, {_ALL}, codes, counts from news"
+)
+_ROLLED = [
+    text(
+        f"""with placed as materialized ({_placed(f"(select * from rollups where {rows} and {_WITHIN})", filing)}),
+        {_FILED}, {_merged()} {_INTO} {_ROWS}"""
+    )
+    for rows, filing in (
+        ("grain = 'h'", _DAYS),
+        ("grain = 'd'", _ANY_DAYS),
+        ("grain = 'd' and severity <> ''", _BLOCKS),
+        ("grain = 'd' and severity = ''", _ANY_BLOCKS),
+    )
+]
+"""Days from hours, blocks from days: each finer cell is read once or twice, not five times."""
 _SPAN = text(
     """select least((select min(opened_at) from facts), (select min(starts_at) from rollups),
             (select min(starts_at) from rollup_changes)) as first,
@@ -165,16 +200,17 @@ async def span(conn: AsyncConnection) -> Window | None:
 
 
 async def rebuild(conn: AsyncConnection, block: Window) -> int:
-    """Makes the changes of whole blocks anew from their facts, and forgets what was rolled up; how many facts.
+    """Makes the rollups of whole blocks anew from their facts, and forgets what was there; how many facts.
 
     Consumers and the fold wait meanwhile, so that no event is counted twice or not at all.
     """
-    for statement in (_ROOM, *_ALONE):
-        await conn.execute(text(statement))
+    for demand in (_ROOM, *_ALONE):
+        await conn.execute(text(demand))
     said = {"start": block.start, "until": block.end}
     for table in ("rollup_changes", "rollups"):
         await conn.execute(text(f"delete from {table} where {_WITHIN}"), said)
-    await conn.execute(text(f"with {_OF_FACTS} {WRITE}"), said)
+    for statement in (_FRESH, *_ROLLED):
+        await conn.execute(statement, said)
     return int((await conn.execute(_COUNT, said)).scalar_one())
 
 

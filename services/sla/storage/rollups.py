@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.sla.domain.cover import Part, cover
-from services.sla.domain.figures import Filter, Overview, Statistics, Waiting, Window
+from services.sla.domain.figures import SEVERITIES, Filter, Overview, Statistics, Waiting, Window
 from services.sla.domain.sketch import percentiles
 from services.sla.storage.measures import COUNTED, MEASURES, TIMES, WIDTH, codes, key, measures
 
@@ -37,7 +37,7 @@ _FROM_ROLLUPS = text(
         select place, {_FROM_CELLS.format(t="rollups")}, sign, codes, counts
         from json_to_recordset(cast(:cells as json)) as cells
             (place int, sign int, grain text, start timestamptz, until timestamptz)
-        cross join unnest(cast(:filed as text[])) as filed
+        cross join lateral unnest(case grain when 'h' then cast(:hourly as text[]) else cast(:filed as text[]) end) as filed
         cross join lateral (
             select * from rollups where dimension = :dimension and value = {key("cast(:value as text)")}
             and severity = filed and grain = cells.grain and starts_at >= cells.start and starts_at < cells.until
@@ -136,6 +136,7 @@ def covered(windows: Sequence[Window], wanted: Filter, dimension: str, value: st
         "dimension": dimension,
         "value": value,
         "filed": sorted(wanted.severities) or [""],
+        "hourly": sorted(wanted.severities) or list(SEVERITIES),
         **asked(wanted),
     }
 

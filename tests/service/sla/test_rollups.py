@@ -167,10 +167,10 @@ async def test_a_check_finds_what_is_wrong_and_a_rebuild_mends_it(db: Database) 
     dice = random.Random(11)
     facts = await told(db, dice, 40, folding=True)
     for harm in (
+        "delete from rollup_changes",
         "update rollups set total = total + 1 where grain = 'd' and dimension = 'all'",
         "update rollups set counts[1] = counts[1] + 1 where grain = 'h' and counts <> '{}'",
         "delete from rollups where grain = 'b'",
-        "delete from rollup_changes",
         "truncate rollups",
     ):
         async with db.begin() as conn:

@@ -1,0 +1,1 @@
+"""`tocsin sla`: how well alerts were answered."""

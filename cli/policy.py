@@ -10,6 +10,7 @@ from cli.completing import POLICIES
 from cli.moments import seconds, spoken
 from cli.operating import Operator, add, operates
 from cli.output import facts, table
+from cli.plan import preview
 
 app = typer.Typer(help="Escalation policies: whom an alert reaches, level by level.", no_args_is_help=True)
 
@@ -74,3 +75,4 @@ def waits(text: str) -> str:
 
 add(app, "list", list_)
 add(app, "show", show)
+add(app, "preview", preview)

@@ -24,6 +24,7 @@ from messaging import api as messaging_api
 from messaging import gauges
 from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
+from services.escalation.api.feed import Feed
 from services.escalation.api.ingest import IngestingIntegrationApi
 from services.escalation.api.noise import NoiseApi
 from services.escalation.api.policies import PolicyApi
@@ -34,12 +35,14 @@ from services.escalation.engine import Engine
 from services.escalation.foresight import Foresight
 from services.escalation.ownership import Ownership
 from services.escalation.pager import Pager
+from services.escalation.planning import Planning
 from services.escalation.reviews import Reviews
 from services.escalation.steps import Steps
 from services.escalation.storage import forgetting
 from services.escalation.storage import rules as stored
 from services.escalation.triggers import Triggers
 from services.escalation.verbs import Verbs
+from services.escalation.watchdog import Watchdog
 from tocsin.escalation.v1 import (
     alert_service_pb2,
     alert_service_pb2_grpc,
@@ -91,11 +94,13 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     relay = Relay(db, bus, stream=STREAM, source=SOURCE)
 
     def stepped() -> None:
+        feed.wake()
         pager.wake()
         relay.wake()
         engine.wake()
 
     def changed() -> None:
+        feed.wake()
         engine.wake()
         relay.wake()
         if steps.busy:
@@ -109,6 +114,8 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     coverage = Coverage(db=db, roster=roster)
     steps = Steps(db=db, rules=rules, coverage=coverage, clock=clock, committed=stepped)
     foresight = Foresight(db=db, steps=steps, coverage=coverage, clock=clock)
+    planning = Planning(db=db, steps=steps, coverage=coverage, roster=roster, clock=clock)
+    watchdog = Watchdog(db=db, clock=clock, found=changed)
     engine = Engine(db=db, steps=steps, clock=clock)
     pager = Pager(db=db, notify=notify, clock=clock)
     announcer = DueLoop("announcer", lambda: wakeups.notify(DUE), poll=UPKEEP)
@@ -146,13 +153,17 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
     )
+    feed = Feed(db, ended=server.draining)
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
-        AlertApi(db=db, rules=rules, triggers=triggers, verbs=verbs, steps=steps, foresight=foresight),
+        AlertApi(
+            db=db, rules=rules, triggers=triggers, verbs=verbs, steps=steps, foresight=foresight, feed=feed
+        ),
         server.grpc,
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
-        PolicyApi(db, rules, wakeups, clock, ownership), server.grpc
+        PolicyApi(db=db, rules=rules, wakeups=wakeups, clock=clock, ownership=ownership, planning=planning),
+        server.grpc,
     )
     noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(
         NoiseApi(db, rules, wakeups, clock), server.grpc
@@ -199,7 +210,11 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             rules.run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
-            *([engine.run, pager.run, announcer.run, reviews.run, handing_over.run] if config.engine else []),
+            *(
+                [engine.run, pager.run, announcer.run, reviews.run, handing_over.run, watchdog.run]
+                if config.engine
+                else []
+            ),
             arrivals.run,
             out_of_reach.run,
             upkeep.run,

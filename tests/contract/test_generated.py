@@ -67,6 +67,7 @@ POST   /alerts/{alert_id}:close                            escalation  CloseAler
 POST   /alerts/{alert_id}:escalate                         escalation  EscalateAlert
 POST   /alerts/{alert_id}:snooze                           escalation  SnoozeAlert
 POST   /alerts/{alert_id}:reassign                         escalation  ReassignAlert
+GET    /alerts:watch                                        escalation  WatchAlerts
 POST   /alerts/{alert_id}:reopen                           escalation  ReopenAlert
 POST   /alerts/{alert_id}:comment                          escalation  CommentAlert
 GET    /alerts/{alert_id}/actions                          escalation  ListAlertActions

@@ -1,6 +1,6 @@
 """AlertService: triggers, verbs, lists and runs."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -14,6 +14,8 @@ from chassis.errors import DomainError, Invalid, Problems, to_status
 from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.validation import count
+from services.escalation.api import watching
+from services.escalation.api.feed import Feed
 from services.escalation.api.search import key_of, place_of, search, wanted
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
@@ -49,6 +51,7 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         verbs: Verbs,
         steps: Steps,
         foresight: Foresight,
+        feed: Feed,
     ) -> None:
         self._db = db
         self._rules = rules
@@ -56,6 +59,7 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         self._verbs = verbs
         self._steps = steps
         self._foresight = foresight
+        self._feed = feed
 
     async def TriggerAlert(
         self, request: alert_service_pb2.TriggerAlertRequest, _: Context
@@ -98,6 +102,21 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         return alert_service_pb2.ListAlertsResponse(
             alerts=map(convert.alert_message, found), next_page_token=token
         )
+
+    async def WatchAlerts(
+        self, request: alert_service_pb2.WatchAlertsRequest, context: Context
+    ) -> AsyncIterator[alert_service_pb2.WatchAlertsResponse]:
+        """What happens from now on or after the resume token, each change once, until the server drains."""
+        asked, place = watching.wanted(request), await self._feed.now()
+        if request.resume_token:
+            place = watching.resumed(request.resume_token, place)
+        await context.send_initial_metadata(())  # tells the watcher that "now" is past
+        async for event, after in self._feed.follow(place):
+            alert = convert.alert_of(event.data)
+            if asked.takes(alert):
+                yield alert_service_pb2.WatchAlertsResponse(
+                    alert=alert, type=event.type, resume_token=after.token
+                )
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Context

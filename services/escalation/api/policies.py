@@ -2,18 +2,20 @@
 
 from google.protobuf.empty_pb2 import Empty
 
-from chassis import paging
+from chassis import paging, wire
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.errors import Conflict, Unimplemented
+from chassis.errors import Conflict, Invalid
 from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
+from services.escalation.convert import planning
 from services.escalation.convert import rules as convert
 from services.escalation.domain.policy import EscalationPolicy, deletable
 from services.escalation.domain.rules import Rules
 from services.escalation.ownership import Ownership, unmoved
+from services.escalation.planning import Planning
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import policy_pb2, policy_service_pb2, policy_service_pb2_grpc
 
@@ -25,9 +27,18 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
     """Escalation policies."""
 
     def __init__(
-        self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock, ownership: Ownership
+        self,
+        *,
+        db: Database,
+        rules: Snapshot[Rules],
+        wakeups: Wakeups,
+        clock: Clock,
+        ownership: Ownership,
+        planning: Planning,
     ) -> None:
         self._db = db
+        self._rules = rules
+        self._planning = planning
         self._changes = RuleChanges(db, rules, wakeups)
         self._clock = clock
         self._ownership = ownership
@@ -95,9 +106,27 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         return Empty()
 
     async def PreviewEscalationPolicy(
-        self, _request: policy_service_pb2.PreviewEscalationPolicyRequest, _: Context
+        self, request: policy_service_pb2.PreviewEscalationPolicyRequest, _: Context
     ) -> policy_service_pb2.PreviewEscalationPolicyResponse:
-        raise Unimplemented(
-            "PreviewEscalationPolicy will answer who would be told when, for an alert that nobody acknowledges; "
-            "it is not built yet"
+        if alert_id := planning.alert_of(request):
+            plan = await self._planning.rest(alert_id)
+        else:
+            report, start = planning.report(request)
+            rules = await self._rules_with(request.policy_id)
+            policy = rules.policy_for(report.facts(), named=request.policy_id)
+            plan = await self._planning.opening(report, policy.policy_id, start)
+        return policy_service_pb2.PreviewEscalationPolicyResponse(
+            policy_id=plan.policy_id,
+            pages=map(planning.page_message, plan.pages),
+            exhausted_at=wire.timestamp(plan.exhausted_at),
+            start=wire.timestamp(plan.start),
+            cut_at=wire.timestamp(plan.cut_at),
         )
+
+    async def _rules_with(self, policy_id: str) -> Rules:
+        """The rules in force, which know the policy when it is named. Raises Invalid when there is none."""
+        if policy_id and self._rules.value.policy(policy_id) is None:
+            await self._rules.refresh()
+            if self._rules.value.policy(policy_id) is None:
+                raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
+        return self._rules.value

@@ -30,6 +30,7 @@ def wanted(request: alert_service_pb2.ListAlertsRequest) -> Filter:
     validation.text(problems, "source", request.source, most=1024)
     validation.text(problems, "policy_id", request.policy_id, most=63)
     validation.text(problems, "dedup_key", request.dedup_key, most=255)
+    validation.text(problems, "text", request.text, most=200)
     start, end = wire.instant(request, "start"), wire.instant(request, "end")
     if start is not None and end is not None and end <= start:
         problems.add("end", "is not after start")
@@ -44,6 +45,8 @@ def wanted(request: alert_service_pb2.ListAlertsRequest) -> Filter:
         start=start,
         end=end,
         matchers=[parse(text) for text in request.matchers],
+        text=request.text.strip(),
+        exhausted=request.exhausted,
     )
 
 

@@ -58,7 +58,7 @@ SEVERITIES = {severity: alert_pb2.Severity.Value.Value(severity) for severity in
 _SEVERITY_OF = {number: severity for severity, number in SEVERITIES.items()}
 _STATES = {state: alert_pb2.Alert.State.Value(state) for state in State}
 _STATE_OF = {number: state for state, number in _STATES.items()}
-_REASONS = {reason: alert_pb2.EscalationExecution.Reason.Value(reason) for reason in Reason}
+REASONS = {reason: alert_pb2.EscalationExecution.Reason.Value(reason) for reason in Reason}
 _ACTIONS = {kind: alert_pb2.AlertAction.Type.Value(kind) for kind in ActionType}
 
 
@@ -239,7 +239,7 @@ def execution_message(execution: Execution, *, foreseen: bool = False) -> alert_
         alert_id=str(execution.alert_id),
         policy_id=execution.policy_id,
         level=execution.level,
-        reason=_REASONS[execution.reason],
+        reason=REASONS[execution.reason],
         targets=execution.targets,
         recipients=execution.recipients,
         at=wire.timestamp(execution.at),
@@ -283,6 +283,11 @@ def _varint(number: int) -> bytes:
     if number < 0x80:
         return bytes((number,))
     return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
+
+
+def alert_of(data: bytes) -> alert_pb2.Alert:
+    """The alert of an event of any type, as it was after it: each of them begins with it."""
+    return events_pb2.AlertOpenedEvent.FromString(data).alert
 
 
 def _event_message(happened: Happened, version: int) -> Message:

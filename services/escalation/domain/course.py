@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from services.escalation.domain.alert import Alert
 from services.escalation.domain.policy import EscalationPolicy, Selection, Step
 from services.escalation.domain.timer import Kind, Reason, Timer
 
@@ -89,6 +90,19 @@ def turns(
         for place in course(policy, severity, timer, now).places
         if place.step.selection is Selection.ROUND_ROBIN
     ]
+
+
+def resumed(alert: Alert, now: datetime) -> Timer:
+    """The next level at once, for an open alert that waits for nothing and should."""
+    level, reason = alert.escalation_level, Reason.ACK_TIMEOUT
+    return Timer(
+        alert.alert_id,
+        Kind.ESCALATE,
+        now,
+        level=level + 1,
+        reason=reason if level else Reason.INITIAL,
+        told=level > 0,
+    )
 
 
 def unheard(

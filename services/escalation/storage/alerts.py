@@ -10,7 +10,20 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,6 +72,10 @@ select alert_id from opened"""
 _CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
 _NONE = literal("", literal_execute=True)
 """Written out in the statements, so that the planner can tell that a partial index serves them."""
+
+
+_WORDS: ColumnElement[str] = literal_column("to_tsvector('simple', alerts.title || ' ' || alerts.source)")
+"""As the index has it."""
 
 
 class New(NamedTuple):
@@ -183,6 +200,8 @@ class Filter:
     start: datetime | None = None
     end: datetime | None = None
     matchers: Sequence[Matcher] = ()
+    text: str = ""
+    exhausted: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The filter as SQL."""
@@ -201,7 +220,17 @@ class Filter:
             found.append(alerts.c.opened_at >= self.start)
         if self.end is not None:
             found.append(alerts.c.opened_at < self.end)
+        if self.text:
+            found.append(_WORDS.bool_op("@@")(func.to_tsquery(literal_column("'simple'"), _query(self.text))))
+        if self.exhausted:
+            found.append(alerts.c.exhausted_at.is_not(None))
         return found
+
+
+def _query(words: str) -> str:
+    """All of the words, and those that begin like the last; each is quoted, so that none is an operator."""
+    quoted = ["'{}'".format(word.replace("\\", "").replace("'", "''")) for word in words.split()]
+    return " & ".join(quoted) + ":*"
 
 
 def matching(matcher: Matcher) -> ColumnElement[bool] | None:

@@ -63,6 +63,17 @@ async def of_alert(
     return [Execution(**row._asdict()) for row in await conn.execute(query)]
 
 
+async def last_targets(conn: AsyncConnection, alert_id: UUID) -> tuple[str, ...]:
+    """The targets of an alert's last step that was no handover; none before the first."""
+    query = (
+        select(executions.c.targets)
+        .where(executions.c.alert_id == alert_id, executions.c.reason != Reason.SHIFT_HANDOVER)
+        .order_by(executions.c.execution_id.desc())
+        .limit(1)
+    )
+    return tuple((await conn.execute(query)).scalar_one_or_none() or ())
+
+
 async def told_since(conn: AsyncConnection, handovers: Sequence[Timer]) -> dict[UUID, frozenset[str]]:
     """Whom the steps of these timers' alerts have told since the handover that each is about."""
     if not handovers:

@@ -111,6 +111,12 @@ async def escalating(conn: AsyncConnection, alert_ids: Collection[UUID]) -> dict
     return {row.alert_id: Timer(*row) for row in await conn.execute(query)}
 
 
+async def of_alert(conn: AsyncConnection, alert_id: UUID) -> list[Timer]:
+    """What an alert waits for; handovers are not among it."""
+    query = select(*_FIELDS).where(timers.c.alert_id == alert_id, timers.c.kind != Kind.HANDOVER)
+    return [Timer(*row) for row in await conn.execute(query)]
+
+
 async def postpone(conn: AsyncConnection, later: Sequence[Timer], until: datetime) -> None:
     """Gives up the claim on timers that cannot be decided yet; they are due again at `until`."""
     if later:

@@ -15,7 +15,6 @@ from chassis.errors import (
     NotFound,
     Refused,
     Unauthenticated,
-    Unimplemented,
 )
 from tests.fixtures.eventually import eventually
 from tests.service.escalation.world import Replica, World
@@ -28,7 +27,6 @@ from tocsin.escalation.v1.policy_service_pb2 import (
     DeleteEscalationPolicyRequest,
     GetEscalationPolicyRequest,
     ListEscalationPoliciesRequest,
-    PreviewEscalationPolicyRequest,
     UpdateEscalationPolicyRequest,
 )
 
@@ -253,9 +251,3 @@ async def test_scopes_are_asked_for(stage: World) -> None:
         await stage.here.policies.GetEscalationPolicy(
             GetEscalationPolicyRequest(policy_id="default"), metadata=(("authorization", "Bearer x"),)
         )
-
-
-async def test_the_preview_says_that_it_is_to_come(stage: World) -> None:
-    """Clearly."""
-    with pytest.raises(Unimplemented, match="who would be told when"):
-        await stage.here.policies.PreviewEscalationPolicy(PreviewEscalationPolicyRequest())

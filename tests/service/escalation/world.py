@@ -21,7 +21,7 @@ from chassis.clock import Clock
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import uuid7
 from chassis.server import Context, Server
-from chassis.wire import timestamp
+from chassis.wire import instant, timestamp
 from cli.stack.nats import Nats
 from cli.stack.ports import Ports
 from services.escalation.config import Config
@@ -42,7 +42,13 @@ from tocsin.escalation.v1 import (
 from tocsin.notify.v1 import events_pb2 as notify_events
 from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc, route_pb2
 from tocsin.roster.v1 import events_pb2 as roster_events
-from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
+from tocsin.roster.v1 import (
+    on_call_service_pb2,
+    on_call_service_pb2_grpc,
+    schedule_pb2,
+    schedule_service_pb2,
+    schedule_service_pb2_grpc,
+)
 
 STREAMS = {"TOCSIN_ROSTER": "roster.>", "TOCSIN_NOTIFICATION": "notification.>"}
 """Of the services that are not here."""
@@ -88,18 +94,61 @@ class Peer:
             self._server = None
 
 
-class RosterPeer(Peer, on_call_service_pb2_grpc.OnCallServiceServicer):
-    """Says that people are on call: `on_call` by target; a responder's own target needs no saying."""
+class RosterPeer(
+    Peer, on_call_service_pb2_grpc.OnCallServiceServicer, schedule_service_pb2_grpc.ScheduleServiceServicer
+):
+    """Says that people are on call: `on_call` by target; a responder's own target needs no saying.
+
+    Schedules in `rotas` change: each is a list of instants and of who is on call from then on. Targets in `slow` are
+    answered for after so many seconds.
+    """
 
     def __init__(self) -> None:
-        super().__init__({"/tocsin.roster.v1.OnCallService/ResolveTargets": "roster:read"})
+        methods = (
+            "OnCallService/ResolveTargets",
+            "ScheduleService/ListSchedules",
+            "ScheduleService/PreviewSchedule",
+        )
+        super().__init__({f"/tocsin.roster.v1.{method}": "roster:read" for method in methods})
         self.on_call: dict[str, list[str]] = {}
+        self.rotas: dict[str, list[tuple[datetime, list[str]]]] = {}
+        self.slow: dict[str, float] = {}
         self.asked: list[list[str]] = []
         self.silent = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers what it answers."""
         on_call_service_pb2_grpc.add_OnCallServiceServicer_to_server(self, server)
+        schedule_service_pb2_grpc.add_ScheduleServiceServicer_to_server(self, server)
+
+    async def ListSchedules(
+        self, request: schedule_service_pb2.ListSchedulesRequest, context: Context
+    ) -> schedule_service_pb2.ListSchedulesResponse:
+        schedules = [schedule_pb2.Schedule(schedule_id=name) for name in self.rotas]
+        return schedule_service_pb2.ListSchedulesResponse(schedules=schedules)
+
+    async def PreviewSchedule(
+        self, request: schedule_service_pb2.PreviewScheduleRequest, context: Context
+    ) -> schedule_service_pb2.PreviewScheduleResponse:
+        start, end = instant(request, "start"), instant(request, "end")
+        assert start is not None
+        assert end is not None
+        turns = self.rotas.get(request.schedule_id, [])
+        ends = [*(at for at, _ in turns[1:]), end]
+        response = schedule_service_pb2.PreviewScheduleResponse()
+        for (begins, people), ends_at in zip(turns, ends, strict=False):
+            if begins < end and ends_at > start:
+                for person in people:
+                    response.segments.add(
+                        responder_id=person,
+                        starts_at=timestamp(max(begins, start)),
+                        ends_at=timestamp(min(ends_at, end)),
+                    )
+        return response
+
+    def people(self, schedule_id: str, at: datetime) -> list[str]:
+        """Who is on call on a schedule that changes."""
+        return next((people for begins, people in reversed(self.rotas[schedule_id]) if begins <= at), [])
 
     async def ResolveTarget(
         self, request: on_call_service_pb2.ResolveTargetRequest, context: Context
@@ -112,11 +161,20 @@ class RosterPeer(Peer, on_call_service_pb2_grpc.OnCallServiceServicer):
         self.asked.append(list(request.targets))
         if self.silent:
             await asyncio.Event().wait()
-        return on_call_service_pb2.ResolveTargetsResponse(results=map(self._resolve, request.targets))
+        await asyncio.sleep(max((self.slow.get(target, 0.0) for target in request.targets), default=0.0))
+        at = instant(request, "at")
+        assert at is not None
+        return on_call_service_pb2.ResolveTargetsResponse(
+            results=[self._resolve(target, at) for target in request.targets]
+        )
 
-    def _resolve(self, target: str) -> on_call_service_pb2.ResolvedTarget:
+    def _resolve(self, target: str, at: datetime) -> on_call_service_pb2.ResolvedTarget:
         kind, _, name = target.partition("://")
         people = [name] if kind == "responder" else self.on_call.get(target, [])
+        if kind == "oncall" and name in self.rotas:
+            people = self.people(name, at)
+        if target == "oncall://active" and self.rotas:
+            people = sorted({person for one in self.rotas for person in self.people(one, at)})
         responders = [on_call_service_pb2.OnCallResponder(responder_id=person) for person in people]
         return on_call_service_pb2.ResolvedTarget(target=target, responders=responders)
 
@@ -246,7 +304,7 @@ class World:
     def __init__(self, database: TestDatabase, broker: Nats) -> None:
         self.database = database
         self.broker = broker
-        self.roster = RosterPeer()
+        self.roster = RosterPeer()  # type: ignore[abstract]  # answers what escalation asks
         self.notify = NotifyPeer()
         self.replicas: list[Replica] = []
         self._stream: JetStreamContext

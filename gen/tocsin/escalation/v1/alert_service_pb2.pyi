@@ -278,6 +278,8 @@ class ListAlertsRequest(_message.Message):
     MATCHERS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many to return: default 50, at most 1000."""
     page_token: _builtins.str
@@ -288,6 +290,12 @@ class ListAlertsRequest(_message.Message):
     """Only alerts of this policy."""
     dedup_key: _builtins.str
     """Only alerts with this dedup key."""
+    text: _builtins.str
+    """Only alerts whose title or source has all of these words, in any order and case, or words that begin like the
+    last one of them; at most 200 characters.
+    """
+    exhausted: _builtins.bool
+    """Only alerts that are open although everybody was told, as often as their policies say."""
     @_builtins.property
     def state(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Alert.State.ValueType]:
         """Only alerts in one of these states."""
@@ -321,14 +329,92 @@ class ListAlertsRequest(_message.Message):
         matchers: _abc.Iterable[_builtins.str] | None = ...,
         start: _timestamp_pb2.Timestamp | None = ...,
         end: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
+        exhausted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dedup_key", b"dedup_key", "end", b"end", "matchers", b"matchers", "page_size", b"page_size", "page_token", b"page_token", "policy_id", b"policy_id", "severity", b"severity", "source", b"source", "start", b"start", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dedup_key", b"dedup_key", "end", b"end", "exhausted", b"exhausted", "matchers", b"matchers", "page_size", b"page_size", "page_token", b"page_token", "policy_id", b"policy_id", "severity", b"severity", "source", b"source", "start", b"start", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAlertsRequest: _TypeAlias = ListAlertsRequest  # noqa: Y015
+
+@_typing.final
+class WatchAlertsRequest(_message.Message):
+    """Says which changes to stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    MATCHERS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Only of alerts of this source."""
+    policy_id: _builtins.str
+    """Only of alerts of this policy."""
+    resume_token: _builtins.str
+    """`resume_token` of the last answer that was seen; empty: from now on. FAILED_PRECONDITION for one that is older than
+    the changes that are kept (six days), or that this database never gave: list anew then, and watch from now on.
+    """
+    @_builtins.property
+    def severity(self) -> _containers.RepeatedScalarFieldContainer[_alert_pb2.Severity.Value.ValueType]:
+        """Only of alerts of one of these severities."""
+
+    @_builtins.property
+    def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only of alerts that all of these matchers match, such as `team="db"`; at most 20."""
+
+    def __init__(
+        self,
+        *,
+        severity: _abc.Iterable[_alert_pb2.Severity.Value.ValueType] | None = ...,
+        source: _builtins.str = ...,
+        policy_id: _builtins.str = ...,
+        matchers: _abc.Iterable[_builtins.str] | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matchers", b"matchers", "policy_id", b"policy_id", "resume_token", b"resume_token", "severity", b"severity", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsRequest: _TypeAlias = WatchAlertsRequest  # noqa: Y015
+
+@_typing.final
+class WatchAlertsResponse(_message.Message):
+    """One change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """What has happened, as events name it: `alert.opened`, `alert.acknowledged` …"""
+    resume_token: _builtins.str
+    """Resumes the stream after this change."""
+    @_builtins.property
+    def alert(self) -> _alert_pb2.Alert:
+        """The alert after the change; `version` grows by one with each."""
+
+    def __init__(
+        self,
+        *,
+        alert: _alert_pb2.Alert | None = ...,
+        type: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "resume_token", b"resume_token", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsResponse: _TypeAlias = WatchAlertsResponse  # noqa: Y015
 
 @_typing.final
 class ListAlertsResponse(_message.Message):

@@ -56,6 +56,11 @@ class AlertServiceStub:
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsResponse.FromString,
                 _registered_method=True)
+        self.WatchAlerts = channel.unary_stream(
+                '/tocsin.escalation.v1.AlertService/WatchAlerts',
+                request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsResponse.FromString,
+                _registered_method=True)
         self.AcknowledgeAlert = channel.unary_unary(
                 '/tocsin.escalation.v1.AlertService/AcknowledgeAlert',
                 request_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.AcknowledgeAlertRequest.SerializeToString,
@@ -136,6 +141,14 @@ class AlertServiceServicer:
 
     def ListAlerts(self, request, context):
         """Lists alerts, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAlerts(self, request, context):
+        """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
+        order, whichever replica answers. As server-sent events the token is the event's id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +249,11 @@ def add_AlertServiceServicer_to_server(servicer, server):
                     servicer.ListAlerts,
                     request_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsRequest.FromString,
                     response_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'WatchAlerts': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAlerts,
+                    request_deserializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsRequest.FromString,
+                    response_serializer=tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsResponse.SerializeToString,
             ),
             'AcknowledgeAlert': grpc.unary_unary_rpc_method_handler(
                     servicer.AcknowledgeAlert,
@@ -397,6 +415,33 @@ class AlertService:
             '/tocsin.escalation.v1.AlertService/ListAlerts',
             tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsRequest.SerializeToString,
             tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.escalation.v1.AlertService/WatchAlerts',
+            tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsRequest.SerializeToString,
+            tocsin_dot_escalation_dot_v1_dot_alert__service__pb2.WatchAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,6 +27,10 @@ class AlertServiceStub:
     """Reads one alert. NOT_FOUND when there is none."""
     ListAlerts: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertsRequest, _alert_service_pb2.ListAlertsResponse]
     """Lists alerts, the newest first."""
+    WatchAlerts: _aio.UnaryStreamMultiCallable[_alert_service_pb2.WatchAlertsRequest, _alert_service_pb2.WatchAlertsResponse]
+    """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
+    order, whichever replica answers. As server-sent events the token is the event's id.
+    """
     AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_pb2.Alert]
     """Takes the alert: it escalates no further. Idempotent, the first actor keeps the credit.
     FAILED_PRECONDITION when it is closed.
@@ -90,6 +94,16 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_alert_service_pb2.ListAlertsRequest, _abc.Awaitable[_alert_service_pb2.ListAlertsResponse]],
     ) -> _abc.Awaitable[_alert_service_pb2.ListAlertsResponse]:
         """Lists alerts, the newest first."""
+
+    @_abc_1.abstractmethod
+    def WatchAlerts(
+        self,
+        request: _alert_service_pb2.WatchAlertsRequest,
+        context: _aio.ServicerContext[_alert_service_pb2.WatchAlertsRequest, _abc.AsyncIterator[_alert_service_pb2.WatchAlertsResponse]],
+    ) -> _abc.AsyncIterator[_alert_service_pb2.WatchAlertsResponse]:
+        """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
+        order, whichever replica answers. As server-sent events the token is the event's id.
+        """
 
     @_abc_1.abstractmethod
     def AcknowledgeAlert(

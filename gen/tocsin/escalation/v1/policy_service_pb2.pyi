@@ -212,9 +212,9 @@ class PreviewEscalationPolicyRequest(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
-    """An alert that exists. Either this or the fields below."""
+    """An alert that exists: what is left of its escalation from now on. Either this or the fields below."""
     policy_id: _builtins.str
-    """The policy to follow. Empty: the one that the labels lead to."""
+    """The policy to follow. Empty: the one that an alert with these labels, severity, source and title would."""
     severity: _alert_pb2.Severity.Value.ValueType
     """Its severity. Defaults to MEDIUM."""
     source: _builtins.str
@@ -259,10 +259,16 @@ class PlannedPage(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    CATCH_ALL_FIELD_NUMBER: _builtins.int
     level: _builtins.int
     """The level, counted from 1."""
     reason: _alert_pb2.EscalationExecution.Reason.ValueType
     """Why."""
+    round: _builtins.int
+    """In which time through the policy's steps, counted from 0."""
+    catch_all: _builtins.bool
+    """True when the levels would have told nobody, and the catch-all is told in their place."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -273,7 +279,9 @@ class PlannedPage(_message.Message):
 
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The responders whom they mean at that instant."""
+        """The responders who would be told: whom the targets mean at that instant, or who comes by a handover. Empty when
+        there is nobody.
+        """
 
     def __init__(
         self,
@@ -283,10 +291,12 @@ class PlannedPage(_message.Message):
         reason: _alert_pb2.EscalationExecution.Reason.ValueType = ...,
         targets: _abc.Iterable[_builtins.str] | None = ...,
         recipients: _abc.Iterable[_builtins.str] | None = ...,
+        round: _builtins.int = ...,
+        catch_all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "level", b"level", "reason", b"reason", "recipients", b"recipients", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "catch_all", b"catch_all", "level", b"level", "reason", b"reason", "recipients", b"recipients", "round", b"round", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +311,8 @@ class PreviewEscalationPolicyResponse(_message.Message):
     POLICY_ID_FIELD_NUMBER: _builtins.int
     PAGES_FIELD_NUMBER: _builtins.int
     EXHAUSTED_AT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    CUT_AT_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
     """The policy that is followed."""
     @_builtins.property
@@ -309,7 +321,17 @@ class PreviewEscalationPolicyResponse(_message.Message):
 
     @_builtins.property
     def exhausted_at(self) -> _timestamp_pb2.Timestamp:
-        """When the escalation is exhausted."""
+        """When the escalation is exhausted; unset when the plan is cut, or when nothing is left of it."""
+
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """The instant from which on the plan is."""
+
+    @_builtins.property
+    def cut_at(self) -> _timestamp_pb2.Timestamp:
+        """Set when the plan goes on: when the first step would be that is not in it. Plans have at most 500 pages, within 31
+        days.
+        """
 
     def __init__(
         self,
@@ -317,10 +339,12 @@ class PreviewEscalationPolicyResponse(_message.Message):
         policy_id: _builtins.str = ...,
         pages: _abc.Iterable[Global___PlannedPage] | None = ...,
         exhausted_at: _timestamp_pb2.Timestamp | None = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        cut_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exhausted_at", b"exhausted_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cut_at", b"cut_at", "exhausted_at", b"exhausted_at", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exhausted_at", b"exhausted_at", "pages", b"pages", "policy_id", b"policy_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_at", b"cut_at", "exhausted_at", b"exhausted_at", "pages", b"pages", "policy_id", b"policy_id", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,8 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewEscalationPolicy(self, request, context):
-        """Who would be told when, for an alert that nobody acknowledges; changes nothing.
+        """Who would be told when, for an alert that nobody acknowledges: by the same decisions as the engine's, with the
+        handovers of the schedules on the way, and whose turn it is; changes nothing. UNAVAILABLE while roster is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -31,7 +31,9 @@ class PolicyServiceStub:
     for the policy `default`.
     """
     PreviewEscalationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.PreviewEscalationPolicyRequest, _policy_service_pb2.PreviewEscalationPolicyResponse]
-    """Who would be told when, for an alert that nobody acknowledges; changes nothing."""
+    """Who would be told when, for an alert that nobody acknowledges: by the same decisions as the engine's, with the
+    handovers of the schedules on the way, and whose turn it is; changes nothing. UNAVAILABLE while roster is away.
+    """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Escalation policies."""
@@ -84,6 +86,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.PreviewEscalationPolicyRequest,
         context: _aio.ServicerContext[_policy_service_pb2.PreviewEscalationPolicyRequest, _abc.Awaitable[_policy_service_pb2.PreviewEscalationPolicyResponse]],
     ) -> _abc.Awaitable[_policy_service_pb2.PreviewEscalationPolicyResponse]:
-        """Who would be told when, for an alert that nobody acknowledges; changes nothing."""
+        """Who would be told when, for an alert that nobody acknowledges: by the same decisions as the engine's, with the
+        handovers of the schedules on the way, and whose turn it is; changes nothing. UNAVAILABLE while roster is away.
+        """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _aio.Server) -> None: ...

@@ -21,21 +21,37 @@ MOST_FORM = 16 * 1024
 FORM = "application/x-www-form-urlencoded"
 HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
+    "x-robots-tag": "noindex",
 }
 PAGE = Template(
     """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="robots" content="noindex"><title>$title</title>
-<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:28rem;margin:4rem auto;padding:0 1rem}
-button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.4rem;background:#b3261e;color:#fff}</style></head>
-<body><h1>$title</h1><p>$text</p>$form</body></html>
+<title>$title</title>
+<style>:root{color-scheme:light dark}
+body{font:1.1rem/1.5 system-ui,sans-serif;max-width:28rem;margin:4rem auto;padding:0 1rem}
+button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.4rem;background:#b3261e;color:#fff;cursor:pointer}
+button:focus-visible{outline:3px solid #0969da;outline-offset:2px}</style></head>
+<body><main><h1>$title</h1><p role="status">$text</p>$form</main></body></html>
 """
 )
-BUTTON = '<form method="post"><button>Acknowledge the alert</button></form>'
+BUTTON = '<form method="post"><button type="submit">Acknowledge the alert</button></form>'
+AGAIN = '<form method="post"><button type="submit">Try again</button></form>'
+REFUSED = {
+    "RECEIPT_LINK_EXPIRED": (
+        "This link has expired",
+        "It was good for some days. The alert can still be taken in Tocsin itself.",
+    ),
+    "RECEIPT_LINK_INVALID": (
+        "This link is not valid",
+        "It was cut short or changed on its way. Open it as it was sent.",
+    ),
+}
+"""What a person reads whose link was refused, by the reason."""
 
 
 class Receipts:
@@ -63,19 +79,41 @@ class Receipts:
         form = parse_qs((await incoming.body(MOST_FORM)).decode("utf-8", "replace"))
         status = form.get("status", [STATUS])[0]
         try:
-            await self._say(incoming, token, {"status": status, "receipt_id": RECEIPT})
+            message, asked = self._asked(incoming, token, {"status": status, "receipt_id": RECEIPT})
+            route, _ = await self._record.ask(message, **asked)
         except DomainError as error:
-            refused = failures.response(error)
-            return page("That did not work", error.message, status=refused.status_code)
-        return page("Thank you", "The alert is yours: nobody else will be told.")
+            return refused(error)
+        return page(*recorded(route))
 
     async def _say(self, incoming: Incoming, token: str, value: object) -> Response:
+        message, asked = self._asked(incoming, token, value)
+        return await self._record.answer(message, **asked)
+
+    def _asked(self, incoming: Incoming, token: str, value: object) -> tuple[Any, dict[str, Any]]:
+        """The request, with the token of the link in the place of a credential, and what the one call takes."""
         message, wrong = self._record.reader.begin(incoming, value)
         wrong.check()
         message.link_token = token
-        return await self._record.answer(
-            message, timeout=incoming.timeout() or DEADLINE, metadata=incoming.metadata(credential=False)
-        )
+        return message, {
+            "timeout": incoming.timeout() or DEADLINE,
+            "metadata": incoming.metadata(credential=False),
+        }
+
+
+def recorded(route: Any) -> tuple[str, str]:
+    """What a person reads whose click was recorded: who has the alert now, as far as it is known."""
+    if route.taken_by and route.taken_by == route.responder_id:
+        return "The alert is yours", "Nobody else will be told."
+    if route.taken_by:
+        return f"{route.taken_by} has it already", "Somebody was faster; there is nothing left to do for you."
+    return "Thank you", "Your answer is recorded."
+
+
+def refused(error: DomainError) -> Response:
+    """The page of a click that was not recorded; what may work another time has a button for it."""
+    status = failures.response(error).status_code
+    title, text = REFUSED.get(error.reason, ("That did not work", error.message))
+    return page(title, text, status=status, form=AGAIN if status in (409, 429, 503, 504) else "")
 
 
 def _link_token(incoming: Incoming) -> str | None:

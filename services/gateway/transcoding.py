@@ -47,17 +47,23 @@ class UnaryEndpoint:
 
     async def answer(self, message: object, *, timeout: float, metadata: list[tuple[str, str]]) -> Response:
         """Calls within `timeout` seconds and prints the answer."""
-        call = self._call(message, timeout=timeout, metadata=metadata)
-        try:
-            answer = await call
-        except grpc.aio.AioRpcError as error:
-            raise failures.from_call(error) from None
+        answer, call = await self.ask(message, timeout=timeout, metadata=metadata)
         if self._rule.raw_answer:
             file = getattr(answer, self._rule.response_body) if self._rule.response_body else answer
             return Response(file.data, headers=files.headers(self._rule, file, await call.initial_metadata()))
         body = encoded(self._print(answer))
         headers = {"etag": etags.tag(answer, body)} if self._tagged or self._rule.verb == "GET" else None
         return Response(body, headers=headers, media_type="application/json")
+
+    async def ask(
+        self, message: object, *, timeout: float, metadata: list[tuple[str, str]]
+    ) -> tuple[Any, "grpc.aio.UnaryUnaryCall[Any, Any]"]:
+        """The answer within `timeout` seconds, and the call that gave it; raises CallFailed."""
+        call = self._call(message, timeout=timeout, metadata=metadata)
+        try:
+            return await call, call
+        except grpc.aio.AioRpcError as error:
+            raise failures.from_call(error) from None
 
     def _expect(self, message: Any, incoming: Incoming) -> None:
         """Puts the tag that `If-Match` names into a change; what knows no tags does not pretend to."""

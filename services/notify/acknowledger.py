@@ -46,11 +46,14 @@ class Acknowledger:
         """Asks again for what was not answered, for ever; only cancellation ends it."""
         await self._loop.run()
 
-    async def acknowledge(self, one: Acknowledgement) -> None:
-        """Asks once, for a row whose lease this process holds, and writes the answer; never raises."""
-        due_at, answer = None, str(Answered.ACKNOWLEDGED)
+    async def acknowledge(self, one: Acknowledgement) -> str:
+        """Asks once, for a row whose lease this process holds, and writes the answer; never raises.
+
+        Answers who has the alert, empty when escalation does not say.
+        """
+        due_at, answer, taken_by = None, str(Answered.ACKNOWLEDGED), ""
         try:
-            await self._escalation.acknowledge(one.alert_id, actor=one.responder_id, note=one.note)
+            taken_by = await self._escalation.acknowledge(one.alert_id, actor=one.responder_id, note=one.note)
         except NotFound:
             answer = Answered.UNKNOWN
         except (Refused, Invalid) as error:
@@ -73,6 +76,7 @@ class Acknowledger:
                 )
         except DomainError as error:  # the lease runs out, and escalation is asked once more
             _log.warning("acknowledgement_not_written", reason=error.reason)
+        return taken_by
 
     async def _work(self) -> timedelta | None:
         now = self._clock.now()

@@ -24,11 +24,15 @@ class Escalation:
         self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE, tls=tls)
         self._alerts = alert_service_pb2_grpc.AlertServiceStub(self._channel)
 
-    async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> None:
-        """Takes the alert as that person. Raises chassis.errors."""
-        await self._alerts.AcknowledgeAlert(
+    async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> str:
+        """Takes the alert as that person and answers who has it: somebody else who was faster keeps it.
+
+        Raises chassis.errors.
+        """
+        taken = await self._alerts.AcknowledgeAlert(
             alert_service_pb2.AcknowledgeAlertRequest(alert_id=str(alert_id), actor=actor, note=note)
         )
+        return taken.acked_by
 
     async def close(self) -> None:
         """Closes the connection."""

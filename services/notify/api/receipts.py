@@ -65,11 +65,11 @@ class Receipts:
         *,
         db: Database,
         clock: Clock,
-        acknowledge: Callable[[Acknowledgement], Awaitable[None]],
+        acknowledge: Callable[[Acknowledgement], Awaitable[str]],
         after: Callable[[], None],
         failed: Callable[[], None],
     ) -> None:
-        """`acknowledge` tells escalation, once the receipt is committed; `after` is called when events were written,
+        """`acknowledge` tells escalation, once the receipt is committed, and answers who has the alert; `after` is called when events were written,
         `failed` when somebody's way has failed."""
         self._db = db
         self._clock = clock
@@ -85,7 +85,10 @@ class Receipts:
         """
         recorded = await self._group.submit(report)
         if recorded.acknowledgement is not None:
-            await self._acknowledge(recorded.acknowledgement)
+            told = route_pb2.RouteLog()
+            told.CopyFrom(recorded.route)
+            told.taken_by = await self._acknowledge(recorded.acknowledgement)
+            return Recorded(told)
         return recorded
 
     async def _flush(self, reports: list[Report]) -> Sequence[Recorded | Exception]:

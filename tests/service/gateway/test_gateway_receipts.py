@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.errors import Denied, Refused, Unauthenticated
+from chassis.errors import Denied, Refused, Unauthenticated, Unavailable
 from tests.service.gateway.stage import Stage
 from tocsin.notify.v1 import route_pb2
 
@@ -55,7 +55,7 @@ async def test_a_forged_link(stage: Stage) -> None:
 async def test_opening_a_link_asks_for_a_click(stage: Stage) -> None:
     answer = await stage.api("GET", f"{PATH}?token=t", token=None)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert '<form method="post"><button>' in answer.text
+    assert '<form method="post"><button type="submit">' in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -67,11 +67,47 @@ async def test_a_click_acknowledges_once(stage: Stage) -> None:
     for _ in range(2):
         answer = await stage.api("POST", f"{PATH}?token=t", b"", token=None, headers=FORM)
         assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-        assert "Thank you" in answer.text
+        assert "Your answer is recorded" in answer.text
     first, second = (asked.request for asked in stage.services.asked)
     assert first == second
     assert (first.status, first.link_token) == (route_pb2.RouteLog.ACKNOWLEDGED, "t")
     assert first.receipt_id
+
+
+@pytest.mark.parametrize(
+    ("taken_by", "said"),
+    [("ada", "The alert is yours"), ("<bob>", "&lt;bob&gt; has it already"), ("", "Your answer is recorded")],
+)
+async def test_a_click_says_who_has_the_alert(stage: Stage, taken_by: str, said: str) -> None:
+    stage.services.play("RecordReceipt", route_pb2.RouteLog(responder_id="ada", taken_by=taken_by))
+    answer = await stage.api("POST", f"{PATH}?token=t", b"", token=None, headers=FORM)
+    assert (answer.status, said in answer.text, "<bob>" in answer.text) == (200, True, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said", "again"),
+    [
+        (Denied("x", reason="RECEIPT_LINK_EXPIRED"), 403, "This link has expired", False),
+        (Denied("x", reason="RECEIPT_LINK_INVALID"), 403, "This link is not valid", False),
+        (Unavailable("the service is away"), 503, "That did not work", True),
+    ],
+)
+async def test_a_click_says_why_it_did_not_work(
+    stage: Stage, error: Exception, status: int, said: str, again: bool
+) -> None:
+    stage.services.play("RecordReceipt", error)
+    answer = await stage.api("POST", f"{PATH}?token=t", b"", token=None, headers=FORM)
+    assert (answer.status, said in answer.text, "Try again" in answer.text) == (status, True, again)
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_page_needs_nothing_from_elsewhere_and_no_script(stage: Stage) -> None:
+    text = (await stage.api("GET", f"{PATH}?token=t", token=None)).text
+    assert '<html lang="en">' in text
+    assert "<main>" in text
+    for foreign in ("<script", "src=", "http:", "https:", "@import", "url("):
+        assert foreign not in text
 
 
 @pytest.mark.parametrize(

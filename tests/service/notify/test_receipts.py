@@ -47,6 +47,19 @@ def kinds(world: World) -> list[str]:
     return [kind for kind, _ in world.events() if kind != "notification.sent"]
 
 
+@pytest.mark.parametrize("faster", ["", "bob"])
+async def test_the_answer_tells_who_has_the_alert(
+    world: World, receiver: Receiver, paged: route_pb2.RouteLog, faster: str
+) -> None:
+    """As escalation said at once; a repeat of the receipt asks nobody and so cannot say."""
+    world.escalation.taken_by = faster
+    link = token_of(receiver)
+    route = await world.receipt(paged.route_log_id, ACKNOWLEDGED, link_token=link, receipt_id="r")
+    assert route.taken_by == (faster or "alice")
+    again = await world.receipt(paged.route_log_id, ACKNOWLEDGED, link_token=link, receipt_id="r")
+    assert again.taken_by == ""
+
+
 async def test_the_link_acknowledges_as_the_person_who_was_paged(
     world: World, receiver: Receiver, paged: route_pb2.RouteLog
 ) -> None:

@@ -65,6 +65,8 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
     trouble: DomainError | None = None
     address: str = ""
     roster: "Roster" = field(default_factory=lambda: Roster())  # type: ignore[abstract]  # the others are not called
+    taken_by: str = ""
+    """Who was faster; empty: whoever asks has the alert."""
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
@@ -74,7 +76,7 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
         if self.trouble is not None:
             raise self.trouble
         self.acknowledged.append((request.alert_id, actor(request.actor)))
-        return alert_pb2.Alert(alert_id=request.alert_id)
+        return alert_pb2.Alert(alert_id=request.alert_id, acked_by=self.taken_by or actor(request.actor))
 
 
 @dataclass

@@ -135,6 +135,7 @@ class RouteLog(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     DELAY_FIELD_NUMBER: _builtins.int
     FAILED_OVER_AT_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
     route_log_id: _builtins.str
     """The id (UUIDv7); also the `webhook-id` of every attempt."""
     alert_id: _builtins.str
@@ -157,6 +158,10 @@ class RouteLog(_message.Message):
     """The contact method; empty for IN_APP."""
     decision: Global___RouteLog.Decision.ValueType
     """Why it is sent when it is, or is not sent at all."""
+    taken_by: _builtins.str
+    """Who has the alert: in the answer to the receipt that acknowledged it, when escalation said so at once; empty
+    everywhere else. Somebody else when that one was faster. Output only.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the page was accepted."""
@@ -201,10 +206,11 @@ class RouteLog(_message.Message):
         decision: Global___RouteLog.Decision.ValueType = ...,
         delay: _duration_pb2.Duration | None = ...,
         failed_over_at: _timestamp_pb2.Timestamp | None = ...,
+        taken_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delay", b"delay", "failed_over_at", b"failed_over_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

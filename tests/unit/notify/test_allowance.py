@@ -1,8 +1,9 @@
 """How much one address may be tried at the same time."""
 
-from services.notify.deliverer.allowance import FIRST, MOST, REMEMBERED, Allowances
+from services.notify.deliverer.allowance import ENDPOINT, HOST, REMEMBERED, Allowances
 
 HERE = "https://example.org"
+FIRST, MOST = ENDPOINT.first, ENDPOINT.most
 
 
 def test_an_address_that_answers_gets_more_and_more() -> None:
@@ -54,3 +55,19 @@ def test_what_is_idle_is_forgotten_when_there_is_too_much() -> None:
         allowances.given_back(f"https://example.org/{n}", silent=True)
     assert len(allowances.left()) <= REMEMBERED
     assert allowances.left()[HERE] == FIRST - 1
+
+
+def test_a_host_that_is_dead_keeps_few_attempts_whatever_it_had() -> None:
+    hosts = Allowances(HOST)
+    for silent in [False] * 10 + [True] * 10:
+        hosts.taken(HERE)
+        hosts.given_back(HERE, silent=silent)
+    assert hosts.left() == {HERE: HOST.least}
+
+
+def test_a_host_of_which_a_tenth_is_silent_keeps_its_share() -> None:
+    hosts = Allowances(HOST)
+    for number in range(100):
+        hosts.taken(HERE)
+        hosts.given_back(HERE, silent=number % 10 == 0)
+    assert hosts.left() == {HERE: HOST.most}

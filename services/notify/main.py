@@ -55,8 +55,8 @@ from services.notify.domain.networks import Networks
 from services.notify.domain.sealing import Sealer
 from services.notify.domain.vault import Vault
 from services.notify.resealer import Resealer
-from services.notify.storage import message_templates
 from services.notify.retention import Retention
+from services.notify.storage import message_templates
 from tocsin.notify.v1 import (
     audit_service_pb2,
     audit_service_pb2_grpc,

@@ -1,6 +1,6 @@
 """Bundles, rates and news: what many pages become, and what those who were paged hear of the end.
 
-Revision ID: 0006
+Revision ID: 0007
 """
 
 from alembic import op

@@ -19,9 +19,9 @@ class Bounds:
 
 ENDPOINT = Bounds(first=4, most=64, least=1, cut=64)
 """One that hangs holds one attempt, whatever waits for it."""
-HOST = Bounds(first=64, most=256, least=4, cut=2)
-"""One that is dead holds four, however many endpoints it has; where only some of them are silent the others double its
-share faster than those halve it."""
+HOST = Bounds(first=256, most=256, least=256, cut=1)
+"""One that is dead holds half of all attempts, however many endpoints it has. Its share does not shrink with silence: the
+endpoints of it that hang would keep a small one to themselves, and those that answer would never be tried again."""
 
 
 @dataclass(slots=True)

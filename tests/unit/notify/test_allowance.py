@@ -1,6 +1,7 @@
 """How much one address may be tried at the same time."""
 
 from services.notify.deliverer.allowance import ENDPOINT, HOST, REMEMBERED, Allowances
+from services.notify.deliverer.loop import IN_FLIGHT
 
 HERE = "https://example.org"
 FIRST, MOST = ENDPOINT.first, ENDPOINT.most
@@ -57,17 +58,21 @@ def test_what_is_idle_is_forgotten_when_there_is_too_much() -> None:
     assert allowances.left()[HERE] == FIRST - 1
 
 
-def test_a_host_that_is_dead_keeps_few_attempts_whatever_it_had() -> None:
-    hosts = Allowances(HOST)
-    for silent in [False] * 10 + [True] * 10:
+def test_endpoints_that_hang_leave_room_to_those_of_the_same_host_that_answer() -> None:
+    hosts, silent = Allowances(HOST), 50
+    for _ in range(10):
+        for _ in range(silent):
+            hosts.taken(HERE)
+        for _ in range(silent):
+            hosts.given_back(HERE, silent=True)
+    for _ in range(silent):
         hosts.taken(HERE)
-        hosts.given_back(HERE, silent=silent)
-    assert hosts.left() == {HERE: HOST.least}
+    assert hosts.left() == {HERE: HOST.most - silent}
 
 
-def test_a_host_of_which_a_tenth_is_silent_keeps_its_share() -> None:
+def test_a_dead_host_leaves_room_to_the_others() -> None:
     hosts = Allowances(HOST)
-    for number in range(100):
+    for _ in range(HOST.first):
         hosts.taken(HERE)
-        hosts.given_back(HERE, silent=number % 10 == 0)
-    assert hosts.left() == {HERE: HOST.most}
+    assert hosts.left() == {HERE: 0}
+    assert HOST.most <= IN_FLIGHT // 2

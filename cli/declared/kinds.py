@@ -169,6 +169,8 @@ KINDS = (
             "order",
             "quiet_hours",
             "notify_on_resolve",
+            "per_minute",
+            "bundle_window",
         ),
         fixed=("responder_id", "channel"),
         unread="secret",

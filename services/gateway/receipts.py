@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from chassis.errors import DomainError, Invalid, Unauthenticated
-from services.gateway import failures
+from services.gateway import callbacks, failures
 from services.gateway.http import DEADLINE, Incoming
 from services.gateway.query import pairs
 from services.gateway.reading import Wrong
@@ -61,7 +61,7 @@ class Receipts:
         self._record = record
 
     async def post(self, incoming: Incoming) -> Response:
-        """Records a receipt: JSON by link, a click on the page, or the API's own form with a bearer token."""
+        """Records a receipt: JSON by link, a click on the page, a provider's status callback, or with a bearer token."""
         token = _link_token(incoming)
         if token is None:
             return await self._record(incoming)
@@ -76,8 +76,12 @@ class Receipts:
         return page("Acknowledge this alert?", "Nobody else will be told once you take it.", form=BUTTON)
 
     async def _clicked(self, incoming: Incoming, token: str) -> Response:
-        form = parse_qs((await incoming.body(MOST_FORM)).decode("utf-8", "replace"))
-        status = form.get("status", [STATUS])[0]
+        given = parse_qs((await incoming.body(MOST_FORM)).decode("utf-8", "replace"))
+        form = {name: values[0] for name, values in given.items()}
+        if callbacks.is_callback(form):
+            said = callbacks.receipt(form)
+            return Response(status_code=204) if said is None else await self._say(incoming, token, said)
+        status = form.get("status", STATUS)
         try:
             message, asked = self._asked(incoming, token, {"status": status, "receipt_id": RECEIPT})
             route, _ = await self._record.ask(message, **asked)

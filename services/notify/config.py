@@ -14,6 +14,8 @@ class Config(StoringSettings, IdentitySettings):
 
     `public_url` is where the gateway answers, for receipt links, and `receipt_key` the key that signs them.
     `webhook_allow` are CIDRs, comma separated, to which webhooks and chat messages may go although they are not public.
+    `person_per_minute` is how many messages a person gets by all methods together, 0 for any number. Pages and their
+    trail are kept for `retention_days`, longer than receipt links are good for.
     `secrets_key` seals addresses and keys at rest: keys of 32 characters or more, comma separated, the one to seal with
     first. `smtp_…` is the mail server; without `smtp_host` there is no e-mail.
     """
@@ -23,6 +25,8 @@ class Config(StoringSettings, IdentitySettings):
     receipt_key: str = Field(min_length=1)
     webhook_allow: str = ""
     secrets_key: str
+    person_per_minute: int = Field(default=0, ge=0)
+    retention_days: int = Field(default=90, ge=8)
     smtp_host: str = ""
     smtp_port: int = Field(default=0, ge=0, le=65_535)
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"

@@ -1,7 +1,7 @@
 """Protobuf and JSON to the domain of notify and back, nowhere else."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, time
 from enum import StrEnum
 from functools import lru_cache
@@ -18,11 +18,12 @@ from chassis.outbox import Event
 from services.notify.domain import wording
 from services.notify.domain.contact_method import Channel, ContactMethod, Severity
 from services.notify.domain.decision import Decision
-from services.notify.domain.delivery import Claimed, Message
+from services.notify.domain.delivery import Claimed, Message, Parcel
 from services.notify.domain.inbox import Item
-from services.notify.domain.page import TEST, Page
+from services.notify.domain.page import TEST, Page, Settled
 from services.notify.domain.quiet_hours import MOST_QUIET_HOURS, QuietHours
 from services.notify.domain.reach import Unreachable
+from services.notify.domain.route import Kind as RouteKind
 from services.notify.domain.route import Receipt, RouteLog, Status
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.escalation.v1 import events_pb2 as alert_events
@@ -57,6 +58,7 @@ _CHANNELS = contact_method_pb2.Channel.Value
 _STATUSES = route_pb2.RouteLog.Status
 _CHANNEL_NUMBERS = {one: _CHANNELS.Value(one) for one in Channel}
 _STATUS_NUMBERS = {one: _STATUSES.Value(one) for one in Status}
+_KIND_NUMBERS = {one: route_pb2.RouteLog.Kind.Value(one) for one in RouteKind}
 _DECISION_NUMBERS = {one: route_pb2.RouteLog.Decision.Value(one) for one in Decision}
 _SEVERITIES = alert_pb2.Severity.Value
 _REASONS = alert_pb2.EscalationExecution.Reason
@@ -103,6 +105,8 @@ def contact_method(method: ContactMethod, *, secret: str = "") -> contact_method
         notify_on_resolve=method.notify_on_resolve,
         verified=method.verified,
         old_secret_until=wire.timestamp(method.old_secret_until),
+        bundle_window=wire.duration(method.bundle_window),
+        per_minute=method.per_minute,
     )
 
 
@@ -192,6 +196,8 @@ def route_log(route: RouteLog, receipts: Iterable[Receipt] = ()) -> route_pb2.Ro
         decision=_DECISION_NUMBERS[route.decision],
         delay=wire.duration(route.delay),
         failed_over_at=wire.timestamp(route.failed_over_at),
+        kind=_KIND_NUMBERS[route.kind],
+        bundle_id=str(route.bundle_id) if route.decision is Decision.BUNDLED and route.bundle_id else "",
     )
 
 
@@ -211,7 +217,7 @@ def inbox_item(item: Item) -> inbox_service_pb2.InboxItem:
     return inbox_service_pb2.InboxItem(
         route_log_id=str(item.route.route_log_id),
         responder_id=item.route.responder_id,
-        alert=alert_pb2.Alert.FromString(item.alert),
+        alert=_alert(item.alert),
         reason=_REASONS.Value(item.reason) if item.reason else _REASONS.REASON_UNSPECIFIED,
         level=item.level,
         created_at=wire.timestamp(item.route.created_at),
@@ -222,6 +228,12 @@ def inbox_item(item: Item) -> inbox_service_pb2.InboxItem:
 def event(reached: Status, route: RouteLog, at: datetime) -> Event:
     """The event that a route log has reached a status; `route` is the row after that."""
     return told(reached, route_log(route), at)
+
+
+@lru_cache(maxsize=256)
+def _alert(alert: bytes) -> alert_pb2.Alert:
+    """Read once for all who are told of it; whoever takes it copies it."""
+    return alert_pb2.Alert.FromString(alert)
 
 
 def told(reached: Status, message: route_pb2.RouteLog, at: datetime) -> Event:
@@ -237,28 +249,42 @@ def exhausted_event(route: RouteLog, at: datetime) -> Event:
     return _event("notification.exhausted", event_of, message, at)
 
 
-def settled(type_: str, data: bytes) -> tuple[UUID, int]:
-    """The alert of an `alert.acknowledged` or `alert.closed` event, and its version then."""
-    kind = alert_events.AlertClosedEvent if type_ == "alert.closed" else alert_events.AlertAcknowledgedEvent
-    found = kind.FromString(data)
-    return UUID(found.alert.alert_id), found.alert.version
+def settled(type_: str, data: bytes) -> Settled:
+    """What an `alert.acknowledged` or `alert.closed` event says."""
+    closed = type_ == "alert.closed"
+    kind = alert_events.AlertClosedEvent if closed else alert_events.AlertAcknowledgedEvent
+    alert = kind.FromString(data).alert
+    return Settled(
+        alert_id=UUID(alert.alert_id),
+        version=alert.version,
+        type=type_,
+        by=alert.closed_by if closed else alert.acked_by,
+        alert=alert.SerializeToString(),
+    )
 
 
-def message(claimed: Claimed, receipt_url: str, *, address: str, secrets: tuple[str, ...]) -> Message:
-    """What is sent of a claimed page; its moment is that of acceptance. The address and the keys are in the clear."""
+def message(parcel: Parcel, url: Callable[[UUID], str], *, address: str, secrets: tuple[str, ...]) -> Message:
+    """What is sent of claimed pages; its moment is that of acceptance. The address and the keys are in the clear.
+
+    Of a bundle, `data` is about the worst, and `data.bundled` has the others in short. `url` makes the receipt link of
+    a route log.
+    """
+    claimed = parcel.head
     route = claimed.route
-    data = {
+    data: dict[str, Any] = {
         "alert": _alert_fields(claimed.alert),
         "reason": claimed.reason,
         "level": claimed.level,
         "responder_id": route.responder_id,
         "route_log_id": str(route.route_log_id),
-        "receipt_url": receipt_url,
+        "receipt_url": url(route.route_log_id),
     }
+    if len(parcel.pages) > 1:
+        data["bundled"] = [_in_short(one, url) for one in parcel.pages[1:]]
     return Message(
-        message_id=route.route_log_id,
+        message_id=parcel.message_id,
         address=address,
-        type=wording.TEST if claimed.reason == TEST else wording.PAGE,
+        type=claimed.news or (wording.TEST if claimed.reason == TEST else wording.PAGE),
         at=claimed.accepted_at,
         data=data,
         thread=str(route.alert_id),
@@ -316,6 +342,18 @@ def trial_alert(alert_id: UUID, now: datetime) -> bytes:
         version=1,
     )
     return alert.SerializeToString()
+
+
+def _in_short(claimed: Claimed, url: Callable[[UUID], str]) -> dict[str, Any]:
+    alert = _alert_fields(claimed.alert)
+    named = {name: alert[name] for name in ("alert_id", "title", "severity", "state", "source")}
+    return {
+        "alert": named,
+        "reason": claimed.reason,
+        "level": claimed.level,
+        "route_log_id": str(claimed.route.route_log_id),
+        "receipt_url": url(claimed.route.route_log_id),
+    }
 
 
 @lru_cache(maxsize=256)

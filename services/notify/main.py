@@ -42,6 +42,7 @@ from services.notify.channels.webhook import Webhooks
 from services.notify.channels.wording import Wording
 from services.notify.clients import Escalation, Roster
 from services.notify.config import Config
+from services.notify.deliverer.admission import Admission
 from services.notify.deliverer.failover import FailOvers
 from services.notify.deliverer.leases import Leases
 from services.notify.deliverer.loop import Deliverer
@@ -54,6 +55,7 @@ from services.notify.domain.networks import Networks
 from services.notify.domain.sealing import Sealer
 from services.notify.domain.vault import Vault
 from services.notify.resealer import Resealer
+from services.notify.retention import Retention
 from services.notify.storage import message_templates
 from tocsin.notify.v1 import (
     audit_service_pb2,
@@ -136,6 +138,7 @@ async def build(
     leases = Leases(db, clock)
     fail_overs = FailOvers(db=db, clock=clock, used=lambda: deliverer.wake(), after=relay.wake)
     outcomes = Outcomes(db, clock, after=relay.wake, failed=fail_overs.wake)
+    admission = Admission(db, clock, per_minute=config.person_per_minute)
     deliverer = Deliverer(
         db=db,
         clock=clock,
@@ -143,6 +146,7 @@ async def build(
         outcomes=outcomes,
         messages=Messages(links=links, vault=vault),
         leases=leases,
+        admission=admission,
     )
     acknowledger = Acknowledger(db=db, clock=clock, escalation=escalation)
     receipts = Receipts(
@@ -197,7 +201,7 @@ async def build(
         stream=consumer.STREAM,
         durable="notify",
         subjects=consumer.SUBJECTS,
-        handle=consumer.Canceller(clock).handle,
+        handle=consumer.Canceller(clock, due=deliverer.wake).handle,
     )
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[cancelling], wake=relay.wake), server.grpc
@@ -230,6 +234,7 @@ async def build(
             relay.run,
             cancelling.run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
+            Retention(db, clock, keep=timedelta(days=config.retention_days)).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,
             DueLoop("maintain", lambda: maintain(db, now=clock.now()), poll=MAINTAIN).run,
         ],

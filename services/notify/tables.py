@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     Enum,
     ForeignKey,
     Integer,
@@ -22,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from chassis.outbox import outbox_table
 from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.decision import Decision
-from services.notify.domain.route import Status
+from services.notify.domain.route import Kind, Status
 
 metadata = MetaData()
 
@@ -55,6 +56,8 @@ contact_methods = Table(
     Column("sealed_at", DateTime(timezone=True)),
     Column("old_secret", LargeBinary),
     Column("old_secret_until", DateTime(timezone=True)),
+    Column("bundle_window", Interval, nullable=False),
+    Column("per_minute", Integer, nullable=False),
 )
 
 verifications = Table(
@@ -75,8 +78,12 @@ alerts = Table(
     Column("alert_id", Uuid, primary_key=True),
     Column("settled_version", BigInteger, nullable=False),
     Column("touched_at", DateTime(timezone=True), nullable=False),
+    Column("settled_alert", LargeBinary),
+    Column("settled_type", Text),
+    Column("settled_by", Text),
 )
-"""What is known of an alert besides its pages: the version at which it was last acknowledged or closed, or 0.
+"""What is known of an alert besides its pages: the version at which it was last acknowledged or closed, or 0, and
+the alert as it was then, where somebody is told of it.
 
 Its row is also the lock between a page and an acknowledgement of the same alert that come at the same moment.
 """
@@ -91,6 +98,7 @@ pages = Table(
     Column("reason", Text, nullable=False),
     Column("level", Integer, nullable=False),
     Column("accepted_at", DateTime(timezone=True), nullable=False),
+    Column("severity", _named(Severity), nullable=False),
 )
 """An escalation step, with the alert as it was, kept once however many are told."""
 
@@ -117,6 +125,8 @@ route_logs = Table(
     Column("delay", Interval, nullable=False),
     Column("fail_over_at", DateTime(timezone=True)),
     Column("failed_over_at", DateTime(timezone=True)),
+    Column("kind", _named(Kind), nullable=False),
+    Column("bundle_id", Uuid),
 )
 
 message_templates = Table(
@@ -137,6 +147,17 @@ exhaustions = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 """Who could not be reached for an escalation step: said once."""
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("tokens", Double, nullable=False),
+    Column("filled_at", DateTime(timezone=True), nullable=False),
+    Column("gathers_until", DateTime(timezone=True), nullable=False),
+    Column("critical_from", DateTime(timezone=True), nullable=False),
+)
+"""How much has gone by a method, or to a person, whichever replica sent it."""
 
 receipts = Table(
     "receipts",

@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHES = ("start", "ingest", "noise", "oncall", "relay", "deliver", "webhook", "gateway", "sla")
+BENCHES = ("start", "ingest", "noise", "oncall", "relay", "deliver", "inbox", "webhook", "gateway", "sla")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ ROUNDS, CALLS, IN_FLIGHT = 5, 6_000, 64
 RECEIPT = "/tocsin.notify.v1.RouteService/RecordReceipt"
 ENVIRONMENT = {
     "TOCSIN_RECEIPT_KEY": "bench" * 8,
+    "TOCSIN_SECRETS_KEY": "bench" * 8,
     "TOCSIN_ESCALATION_ADDRESS": "127.0.0.1:1",
     "TOCSIN_WEBHOOK_ALLOW": "127.0.0.0/8",
 }

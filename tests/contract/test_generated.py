@@ -118,6 +118,7 @@ DELETE /message-templates/{channel}                        notify      DeleteMes
 POST   /message-templates:preview                          notify      PreviewMessageTemplate
 GET    /routes                                             notify      ListRoutes
 GET    /routes/{route_log_id}                              notify      GetRoute
+GET    /routes:export                                      notify      ExportRoutes
 POST   /routes/{route_log_id}:receipt                      notify      RecordReceipt
 GET    /inbox                                              notify      ListInbox
 POST   /inbox/{route_log_id}:read                          notify      ReadInboxItem

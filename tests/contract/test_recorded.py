@@ -10,7 +10,7 @@ OPERATIONAL = {
     "roster": "api_key_changes watches",
     "escalation": "actions alerts bursts coverage executions groups handovers pages requests reviews rule_changes"
     " sources timers turns unreached",
-    "notify": "acknowledgements alerts exhaustions inboxes pages receipts route_logs verifications",
+    "notify": "acknowledgements alerts exhaustions inboxes lanes pages receipts route_logs verifications",
     "sla": "facts pages promises rollup_changes rollups runs stream_epochs",
 }
 """What the services write by themselves while they work: nobody configures it."""

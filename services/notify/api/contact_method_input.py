@@ -23,6 +23,7 @@ from services.notify.domain.contact_method import (
     secret_key,
     url_problem,
 )
+from services.notify.domain.load import LONGEST_WINDOW, MOST_PER_MINUTE
 from services.notify.domain.networks import Networks
 from services.notify.domain.quiet_hours import never_end
 from services.notify.domain.vault import Vault
@@ -30,6 +31,7 @@ from tocsin.notify.v1 import contact_method_pb2, contact_method_service_pb2
 
 CHANGEABLE = (
     "address", "secret", "enabled", "min_severity", "delay", "order", "quiet_hours", "notify_on_resolve",
+    "bundle_window", "per_minute",
 )  # fmt: skip
 FIXED = ("responder_id", "channel")
 """What an update may name as it is, so that what was read can be sent back."""
@@ -80,6 +82,8 @@ class Input:
             order=message.order,
             quiet_hours=convert.quiet_hours(message.quiet_hours, problems),
             notify_on_resolve=message.notify_on_resolve,
+            bundle_window=wire.length(message, "bundle_window") or timedelta(),
+            per_minute=message.per_minute,
         )
         validation.name(problems, "contact_method_id", method.contact_method_id)
         validation.name(problems, "responder_id", method.responder_id)
@@ -120,6 +124,8 @@ class Input:
             "order": message.order,
             "quiet_hours": convert.quiet_hours(message.quiet_hours, problems),
             "notify_on_resolve": message.notify_on_resolve,
+            "bundle_window": wire.length(message, "bundle_window") or timedelta(),
+            "per_minute": message.per_minute,
         }
         method = replace(known, **{name: value for name, value in values.items() if name in named})
         if "enabled" in named and enabled:
@@ -189,6 +195,10 @@ class Input:
 
     def _check_rules(self, method: ContactMethod, problems: Problems) -> None:
         validation.span(problems, "delay", method.delay, least=timedelta(), most=LONGEST_DELAY)
+        validation.span(
+            problems, "bundle_window", method.bundle_window, least=timedelta(), most=LONGEST_WINDOW
+        )
+        validation.number(problems, "per_minute", method.per_minute, least=0, most=MOST_PER_MINUTE)
         validation.number(problems, "order", method.order, least=0, most=LAST_PLACE)
         if not problems.found and never_end(method.quiet_hours, self._clock.now()):
             problems.add("quiet_hours", "never end; want to leave some time to be told")

@@ -32,6 +32,7 @@ class Feed:
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._seen: dict[str, int] = {}
         self._reads = GroupCommit[tuple[str, int], Sequence[Numbered]]("inbox-reads", self._read)
+        self._positions = GroupCommit[str, int]("inbox-positions", self._read_positions)
         self._loop = DueLoop("inbox", self._look)
 
     def wake(self) -> None:
@@ -45,8 +46,7 @@ class Feed:
 
     async def position(self, responder_id: str) -> int:
         """How far an inbox has come; 0 when it never had an item."""
-        async with self._db.connect() as conn:
-            return (await inbox.last_positions(conn, [responder_id])).get(responder_id, 0)
+        return await self._positions.submit(responder_id)
 
     async def follow(self, responder_id: str, position: int) -> AsyncIterator[Numbered]:
         """Items after the position, oldest first, with their positions, until the server drains."""
@@ -56,8 +56,8 @@ class Feed:
                 items = await self._reads.submit((responder_id, position))
                 for position, item in items:
                     yield position, item
-                if not items:
-                    await self._either(woken)
+                if len(items) < PIECE:
+                    await self._either(woken)  # what is committed after the read is seen by the next look
 
     async def _either(self, woken: asyncio.Event) -> None:
         waits = [asyncio.create_task(woken.wait()), asyncio.create_task(self._ended.wait())]
@@ -83,7 +83,7 @@ class Feed:
     async def _look(self) -> timedelta | None:
         """Wakes those whose inbox has come further than at the last look."""
         if self._watchers:
-            async with self._db.connect() as conn:
+            async with self._db.raw() as conn:
                 last = await inbox.last_positions(conn, list(self._watchers))
             for responder_id, position in last.items():
                 if self._seen.get(responder_id) != position:
@@ -94,10 +94,15 @@ class Feed:
 
     async def _read(self, asked: list[tuple[str, int]]) -> Sequence[Sequence[Numbered]]:
         distinct = list(dict.fromkeys(asked))
-        async with self._db.connect() as conn:
+        async with self._db.raw() as conn:
             found = await inbox.following(conn, distinct, PIECE)
         items = {
             one: [(item.route.position or 0, convert.inbox_item(item)) for item in piece]
             for one, piece in zip(distinct, found, strict=True)
         }
         return [items[one] for one in asked]
+
+    async def _read_positions(self, asked: list[str]) -> Sequence[int]:
+        async with self._db.raw() as conn:
+            last = await inbox.last_positions(conn, list(set(asked)))
+        return [last.get(responder_id, 0) for responder_id in asked]

@@ -1,7 +1,11 @@
 """RouteService: the delivery trail, and the receipts that move it."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
+
+from google.api import httpbody_pb2
 
 from chassis import auth, paging, validation, wire
 from chassis.clock import Clock
@@ -11,6 +15,7 @@ from chassis.ids import parse_uuid, uuid7
 from chassis.server import Context
 from services.notify import convert
 from services.notify.api.receipts import Receipts, Report
+from services.notify.domain.export import FORMATS
 from services.notify.domain.link import LinkProblem, Links
 from services.notify.domain.receipt import REPORTED
 from services.notify.domain.route import Receipt, Status
@@ -20,6 +25,8 @@ from tocsin.notify.v1 import route_pb2, route_service_pb2, route_service_pb2_grp
 
 SCOPE = "receipts:write"
 LONGEST_ID, LONGEST_DETAIL = 128, 4_096
+CSV, PIECE = "csv", 200
+"""The format of an export that asks for none, and how many lines are made at once: the pages must not wait for it."""
 _PROBLEMS = {
     LinkProblem.INVALID: "the link is not a receipt link of this route log",
     LinkProblem.EXPIRED: "the receipt link has expired",
@@ -49,7 +56,8 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
         self, request: route_service_pb2.ListRoutesRequest, _: Context
     ) -> route_service_pb2.ListRoutesResponse:
         """One page of route logs, the newest first."""
-        wanted, limit = _filter(request), paging.size(request.page_size)
+        wanted = replace(_filter(request, Problems()), skipped_too=request.show_skipped)
+        limit = paging.size(request.page_size)
         before = _before(request.page_token)
         async with self._db.connect() as conn:
             found = await routes.find(conn, wanted, before=before, limit=limit + 1)
@@ -64,6 +72,28 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
             routes=[convert.route_log(route, heard.get(route.route_log_id, ())) for route in shown],
             next_page_token=token,
         )
+
+    async def ExportRoutes(
+        self, request: route_service_pb2.ExportRoutesRequest, _: Context
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        """The trail piece by piece; no transaction is open while a piece is sent."""
+        problems = Problems()
+        if (request.format or CSV) not in FORMATS:
+            problems.add("format", f"{request.format[:20]!r} is not a format; want {' or '.join(FORMATS)}")
+        wanted = replace(_filter(request, problems), skipped_too=True)
+        media, head, lines = FORMATS[request.format or CSV]
+        yield httpbody_pb2.HttpBody(content_type=media, data=head)
+        before: tuple[datetime, UUID] | None = None
+        while True:
+            async with self._db.connect() as conn:
+                found = await routes.find(conn, wanted, before=before, limit=PIECE)
+                heard = await receipts.of_routes(conn, [route.route_log_id for route in found])
+            if found:
+                data = lines((route, heard.get(route.route_log_id, ())) for route in found)
+                yield httpbody_pb2.HttpBody(content_type=media, data=data)
+                before = found[-1].created_at, found[-1].route_log_id
+            if len(found) < PIECE:
+                return
 
     async def RecordReceipt(
         self, request: route_service_pb2.RecordReceiptRequest, _: Context
@@ -109,8 +139,9 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
         )
 
 
-def _filter(request: route_service_pb2.ListRoutesRequest) -> Filter:
-    problems = Problems()
+def _filter(
+    request: route_service_pb2.ListRoutesRequest | route_service_pb2.ExportRoutesRequest, problems: Problems
+) -> Filter:
     statuses = [convert.status(value, f"status[{n}]", problems) for n, value in enumerate(request.status)]
     channel = convert.channel(request.channel, "channel", problems)
     problems.check()
@@ -122,7 +153,6 @@ def _filter(request: route_service_pb2.ListRoutesRequest) -> Filter:
         execution_id=parse_uuid(request.execution_id, "execution_id") if request.execution_id else None,
         start=wire.instant(request, "start"),
         end=wire.instant(request, "end"),
-        skipped_too=request.show_skipped,
     )
 
 

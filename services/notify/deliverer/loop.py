@@ -13,14 +13,15 @@ from chassis.clock import Clock
 from chassis.crash import crashpoint
 from chassis.db import Database
 from chassis.loop import DueLoop, reason_of
-from services.notify.deliverer.allowance import FIRST, Allowances
+from services.notify.deliverer.admission import Admission
+from services.notify.deliverer.allowance import ENDPOINT, HOST, Allowances
 from services.notify.deliverer.leases import LEASE, Leases
 from services.notify.deliverer.messages import Messages
 from services.notify.deliverer.outcomes import Outcomes
 from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.decision import Decision
-from services.notify.domain.delivery import Answer, Claimed, Rejected, Retry, Sender, Sent
+from services.notify.domain.delivery import Answer, Parcel, Rejected, Retry, Sender, Sent, parcels
 from services.notify.domain.sealing import Unopened
 from services.notify.storage import attempts
 from services.notify.storage.attempts import Room
@@ -57,6 +58,7 @@ class Deliverer:
         outcomes: Outcomes,
         messages: Messages,
         leases: Leases,
+        admission: Admission,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -64,7 +66,8 @@ class Deliverer:
         self._outcomes = outcomes
         self._messages = messages
         self._leases = leases
-        self._allowances = Allowances()
+        self._admission = admission
+        self._endpoints, self._hosts = Allowances(ENDPOINT), Allowances(HOST)
         self._tasks: set[asyncio.Task[None]] = set()
         self._full = False
         self._loop = DueLoop("deliver", self._claim)
@@ -87,42 +90,58 @@ class Deliverer:
 
     async def _claim(self) -> timedelta | None:
         now = self._clock.now()
-        room = Room(IN_FLIGHT - len(self._tasks), FIRST, self._allowances.left())
+        room = Room(
+            IN_FLIGHT - len(self._tasks),
+            ENDPOINT.first,
+            self._endpoints.left(),
+            HOST.first,
+            self._hosts.left(),
+        )
         if room.total <= 0:
             self._full = True
             return None
         async with self._db.raw() as conn:
             claimed = await attempts.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
-            self._start(claimed)
-            if claimed and min(self._allowances.left().values(), default=FIRST) <= 0:
-                return timedelta()  # those behind the rows of a full address may not have been looked at
+            if claimed:
+                crashpoint("deliver.after_claim")
+            limited = [page for page in claimed if self._admission.limited(page)]
+            self._start(
+                parcels(page for page in claimed if page not in limited) if limited else parcels(claimed)
+            )
             due = await attempts.next_due(conn, now)
+        if limited:
+            self._start(await self._admission.admit(limited, LEASE))
+        left = [*self._endpoints.left().values(), *self._hosts.left().values()]
+        if claimed and min(left, default=1) <= 0:
+            return timedelta()  # those behind the rows of a full one may not have been looked at
         return None if due is None else due - now
 
-    def _start(self, claimed: Sequence[Claimed]) -> None:
-        if claimed:
-            crashpoint("deliver.after_claim")
-        for one in claimed:
-            self._allowances.taken(one.route.address)
-            task = asyncio.create_task(self._deliver(one))
+    def _start(self, ready: Sequence[Parcel]) -> None:
+        for parcel in ready:
+            self._endpoints.taken(parcel.head.route.address)
+            self._hosts.taken(attempts.host(parcel.head.route))
+            task = asyncio.create_task(self._deliver(parcel))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            assert one.route.due_at is not None, "a claim is a lease"
-            self._leases.hold(one.route.route_log_id, one.route.attempts, one.route.due_at, task)
+            for page in parcel.pages:
+                assert page.route.due_at is not None, "a claim is a lease"
+                self._leases.hold(page.route.route_log_id, page.route.attempts, page.route.due_at, task)
 
-    async def _deliver(self, claimed: Claimed) -> None:
-        route = claimed.route
+    async def _deliver(self, parcel: Parcel) -> None:
+        route = parcel.head.route
         answer: Answer | None = None
         try:
             if self._leases.stands(route.route_log_id, route.attempts):
-                answer = await self._attempt(claimed)
+                answer = await self._attempt(parcel)
         finally:
-            self._leases.end(route.route_log_id, route.attempts)
+            for page in parcel.pages:
+                self._leases.end(page.route.route_log_id, page.route.attempts)
             silent = isinstance(answer, Retry) and answer.silent
-            if self._allowances.given_back(route.address, silent=silent) or self._has_room_again():
+            free = self._endpoints.given_back(route.address, silent=silent)
+            if self._hosts.given_back(attempts.host(route), silent=silent) or free or self._has_room_again():
                 self._loop.wake()
         if answer is not None:
-            await self._record(claimed, answer)
+            await self._record(parcel, answer)
 
     def _has_room_again(self) -> bool:
         """Whether there was no room for more, and there is for half of it: claims of single rows cost too much."""
@@ -130,9 +149,9 @@ class Deliverer:
         self._full = self._full and not again
         return again
 
-    async def _attempt(self, claimed: Claimed) -> Answer:
-        route, now = claimed.route, self._clock.now()
-        if (refused := delivery.unsendable(claimed, now)) is not None:
+    async def _attempt(self, parcel: Parcel) -> Answer:
+        route, now = parcel.head.route, self._clock.now()
+        if (refused := delivery.unsendable(parcel.head, now)) is not None:
             return refused
         channel = self._channels.get(route.channel)
         if channel is None:
@@ -141,16 +160,17 @@ class Deliverer:
             waited = now - (route.created_at + route.delay)
             _waits.labels(route.channel).observe(waited.total_seconds())
         try:
-            message = self._messages.of(claimed, now)
+            message = self._messages.of(parcel, now)
         except Unopened as error:
             return Retry(str(error))
         answer = await channel.send(message)
         crashpoint("deliver.after_send")
         return answer
 
-    async def _record(self, claimed: Claimed, answer: Answer) -> None:
-        route, now = claimed.route, self._clock.now()
-        outcome = delivery.outcome(route, answer, now, jitter=random.random())  # noqa: S311  # not a secret
+    async def _record(self, parcel: Parcel, answer: Answer) -> None:
+        route, now = parcel.head.route, self._clock.now()
+        jitter = random.random()  # noqa: S311  # not a secret
+        outcomes = [delivery.outcome(page.route, answer, now, jitter=jitter) for page in parcel.pages]
         name = type(answer).__name__.upper()
         _attempts.labels(route.channel, name).inc()
         if not isinstance(answer, Sent):
@@ -161,15 +181,16 @@ class Deliverer:
                 route_log_id=str(route.route_log_id),
                 alert_id=str(route.alert_id),
                 attempts=route.attempts,
+                pages=len(parcel.pages),
             )
-        await self._keep_recording(outcome)
+        await self._keep_recording(outcomes)
 
-    async def _keep_recording(self, outcome: delivery.Outcome) -> None:
+    async def _keep_recording(self, outcomes: Sequence[delivery.Outcome]) -> None:
         """Tries for 10 s until it is written."""
         ends, retry = time.monotonic() + RECORDING.total_seconds(), 0.05
         while True:
             try:
-                return await self._outcomes.record(outcome)
+                return await self._outcomes.record(outcomes)
             except Exception as error:
                 _log.warning("outcome_not_recorded", reason=reason_of(error), error=str(error))
                 if time.monotonic() + retry > ends:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.notify import convert
-from services.notify.domain.delivery import Claimed, Message
+from services.notify.domain.delivery import Message, Parcel
 from services.notify.domain.link import Links
 from services.notify.domain.vault import Vault
 
@@ -15,11 +15,11 @@ class Messages:
         self._links = links
         self._vault = vault
 
-    def of(self, claimed: Claimed, now: datetime) -> Message:
-        """The message of a claimed page. Raises sealing.Unopened when no key of ours opens what it needs."""
+    def of(self, parcel: Parcel, now: datetime) -> Message:
+        """The message of claimed pages. Raises sealing.Unopened when no key of ours opens what it needs."""
         return convert.message(
-            claimed,
-            self._links.url(claimed.route.route_log_id, now),
-            address=self._vault.address(claimed.kept),
-            secrets=self._vault.secrets(claimed.kept, now),
+            parcel,
+            lambda route_log_id: self._links.url(route_log_id, now),
+            address=self._vault.address(parcel.head.kept),
+            secrets=self._vault.secrets(parcel.head.kept, now),
         )

@@ -27,9 +27,11 @@ class Outcomes:
         self._failed = failed
         self._group = GroupCommit[Outcome, None]("outcomes", self._flush)
 
-    async def record(self, outcome: Outcome) -> None:
-        """Returns when it is committed; raises Unavailable while the database is away."""
-        await self._group.submit(outcome)
+    async def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Returns when all are committed; raises Unavailable while the database is away."""
+        for answer in await self._group.submit_many(outcomes):
+            if isinstance(answer, Exception):
+                raise answer
 
     async def _flush(self, outcomes: list[Outcome]) -> Sequence[None]:
         now = self._clock.now()

@@ -58,6 +58,7 @@ class ContactMethod:
     `verified_at` when the person confirmed the address, for the channels that ask for it. What is secret is sealed: then
     `address` is what anybody may see. `old_secret` signs, too, until the moment given. `secret` is readable only in
     rows that an earlier version wrote.
+    Pages within `bundle_window` travel together, and no more than `per_minute` messages go by it; 0 is for no limit.
     """
 
     contact_method_id: str
@@ -80,6 +81,8 @@ class ContactMethod:
     sealed_at: datetime | None = None
     old_secret: bytes | None = None
     old_secret_until: datetime | None = None
+    bundle_window: timedelta = timedelta()
+    per_minute: int = 0
 
     @property
     def verified(self) -> bool:

@@ -1,11 +1,12 @@
 """What a channel answers to an attempt, and what follows from it."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from services.notify.domain.contact_method import Severity
 from services.notify.domain.patience import PATIENCE
 from services.notify.domain.route import RouteLog, Status
 from services.notify.domain.vault import Kept
@@ -76,7 +77,10 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A route log that this process alone may try until `route.due_at`, with all that the attempt needs."""
+    """A route log that this process alone may try until `route.due_at`, with all that the attempt needs.
+
+    `news` says what has happened, such as `alert.closed`, where it is not a page; `alert` is the alert then.
+    """
 
     route: RouteLog
     alert: bytes
@@ -86,6 +90,44 @@ class Claimed:
     enabled: bool | None
     disabled_reason: str
     kept: Kept
+    severity: Severity
+    bundle_window: timedelta
+    per_minute: int
+    news: str
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it has never been sent, and what it travels with is not decided."""
+        return self.route.attempts == 1 and self.route.bundle_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What travels as one message: a page alone, or a bundle, the worst first."""
+
+    pages: tuple[Claimed, ...]
+
+    @property
+    def head(self) -> Claimed:
+        """The page that the message is about, before all others."""
+        return self.pages[0]
+
+    @property
+    def message_id(self) -> UUID:
+        """The same on every attempt, whatever has been cancelled meanwhile."""
+        return self.head.route.bundle_id or self.head.route.route_log_id
+
+
+def parcels(pages: Iterable[Claimed]) -> list[Parcel]:
+    """Pages by the message in which they travel."""
+    found: dict[UUID, list[Claimed]] = {}
+    for page in pages:
+        found.setdefault(page.route.bundle_id or page.route.route_log_id, []).append(page)
+    return [Parcel(tuple(sorted(some, key=_worst) if len(some) > 1 else some)) for some in found.values()]
+
+
+def _worst(page: Claimed) -> tuple[int, UUID]:
+    return list(Severity).index(page.severity), page.route.route_log_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +173,11 @@ def outcome(route: RouteLog, answer: Answer, now: datetime, *, jitter: float) ->
 
 
 def _failed(route: RouteLog, reason: str, now: datetime, *, disable: str = "") -> Outcome:
-    """A failure is looked into once more, unless its way was given up before or was only tested."""
     failed = replace(
         route,
         status=Status.FAILED,
         last_error=reason[:LONGEST_ERROR],
         due_at=None,
-        fail_over_at=now if route.matters else None,
+        fail_over_at=route.given_up_at(now),
     )
     return Outcome(failed, disable=disable)

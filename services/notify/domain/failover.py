@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.notify.domain.contact_method import Channel
 from services.notify.domain.decision import Decision
 from services.notify.domain.patience import FAIL_OVER_AFTER
 from services.notify.domain.route import RouteLog, Status
@@ -47,8 +46,8 @@ def decide(step: Sequence[RouteLog], now: datetime, *, steady_since: datetime) -
     end. A way counts as given up when it has failed, or when its time to
     fail over has run out and it was tried, or could have been by us, who have run since `steady_since`.
     """
-    ways = [route for route in step if route.channel is not Channel.IN_APP and not _quiet(route, now)]
-    over = [route for route in ways if route.fail_over_at is not None and route.fail_over_at <= now]
+    ways = [route for route in step if route.is_way and not _quiet(route, now)]
+    over = [route for route in step if route.fail_over_at is not None and route.fail_over_at <= now]
     if not over:
         return Decided(FailOver.DECIDED)
     fair = steady_since + FAIL_OVER_AFTER

@@ -30,6 +30,17 @@ class Page:
     recipients: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An alert that somebody has taken or closed: by which event, at which version, by whom, and as it was then."""
+
+    alert_id: UUID
+    version: int
+    type: str
+    by: str
+    alert: bytes
+
+
 def planned(page: Page, methods: Iterable[ContactMethod], now: datetime) -> list[RouteLog]:
     """The route logs of a page: the inbox for everyone, sent at once, then one for each method of theirs.
 

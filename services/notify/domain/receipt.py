@@ -28,6 +28,6 @@ def received(route: RouteLog, receipt: Receipt, now: datetime) -> tuple[RouteLog
         read_at=now if status in _SEEN and route.read_at is None else route.read_at,
         last_error=receipt.detail if status is Status.FAILED else route.last_error,
         due_at=None,
-        fail_over_at=now if status is Status.FAILED and route.matters else None,
+        fail_over_at=route.given_up_at(now) if status is Status.FAILED else None,
     )
     return after, [Status.SENT, status] if proves_sent else [status]

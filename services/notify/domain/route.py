@@ -31,6 +31,15 @@ class Status(StrEnum):
         return _PLACES[self]
 
 
+class Kind(StrEnum):
+    """What is told by a route log."""
+
+    PAGE = "PAGE"
+    """That somebody is needed."""
+    NEWS = "NEWS"
+    """That nobody is needed any more: to those who were paged and want to hear of it."""
+
+
 _PLACES = {status: place for place, status in enumerate(Status)}
 
 
@@ -58,7 +67,8 @@ class RouteLog:
     `due_at` is when it is tried next while it is PENDING, and doubles as the end of the lease while it is being
     tried. `expires_at` is when trying ends. `position` is its place in the responder's inbox, for IN_APP alone.
     `delay` is how long after the page it was to be used. `fail_over_at` is when the person's next way is used instead
-    of waiting for this one, and `failed_over_at` when that was decided.
+    of waiting for this one, and `failed_over_at` when that was decided. Route logs with one `bundle_id` travel in one
+    message, whose id that is.
     """
 
     route_log_id: UUID
@@ -81,8 +91,15 @@ class RouteLog:
     delay: timedelta
     fail_over_at: datetime | None
     failed_over_at: datetime | None
+    kind: Kind = Kind.PAGE
+    bundle_id: UUID | None = None
 
     @property
-    def matters(self) -> bool:
-        """Whether something follows when it fails: it was not given up before, and is no test."""
-        return self.failed_over_at is None and self.decision is not Decision.TEST
+    def is_way(self) -> bool:
+        """Whether it is a way to get hold of the person: nobody is woken by the inbox, and news and tests may fail."""
+        tried = self.kind is Kind.PAGE and self.decision is not Decision.TEST
+        return tried and self.channel is not Channel.IN_APP
+
+    def given_up_at(self, now: datetime) -> datetime | None:
+        """When its failure is to be looked into: now, unless its way was given up before."""
+        return now if self.is_way and self.failed_over_at is None else None

@@ -1,9 +1,10 @@
 """The words of messages for people: by a template of theirs, or else by one of ours, which never fails."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 from services.notify.domain.contact_method import Channel
@@ -78,8 +79,29 @@ Somebody, you we hope, wants Tocsin to page you here. To confirm it, give Tocsin
 
 If it was not you, do nothing.
 """
+ACKNOWLEDGED, CLOSED = "alert.acknowledged", "alert.closed"
+NEWS_BODY = """\
+{{ alert.title }}
+
+{{ done }} by {{ by }}. You were told of it; nothing is left to do.
+"""
+MOST_LISTED = 100
+"""Others of a bundle that a message names; it tells how many there are."""
 PAGE, TEST, CODE = "alert.escalated", "contact_method.test", "contact_method.code"
-_OURS = {PAGE: (TITLE, BODY, HTML), CODE: (CODE_TITLE, CODE_BODY, "")}
+_OURS = {
+    PAGE: (TITLE, BODY, HTML),
+    CODE: (CODE_TITLE, CODE_BODY, ""),
+    ACKNOWLEDGED: (
+        "[taken] {{ alert.title }}",
+        NEWS_BODY.replace("{{ done }}", "Taken").replace("{{ by }}", "{{ alert.acked_by }}"),
+        "",
+    ),
+    CLOSED: (
+        "[closed] {{ alert.title }}",
+        NEWS_BODY.replace("{{ done }}", "Closed").replace("{{ by }}", "{{ alert.closed_by }}"),
+        "",
+    ),
+}
 """By type of message. Templates of other people are for pages."""
 _NOTHING = {"reason": "", "level": 0, "responder_id": "", "route_log_id": "", "receipt_url": ""}
 _NO_ALERT = {
@@ -130,7 +152,46 @@ def worded(template: Template | None, channel: Channel, message: Message) -> Wor
         except TemplateProblem as problem:
             problems[part] = str(problem)
             parts[part] = _fallback(getattr(ours, part), data, html=part == "html")
-    return Worded(Text(one_line(parts["title"]), parts["body"], parts["html"]), problems)
+    others = data.get("bundled", ())
+    title = one_line(parts["title"])
+    if others:
+        more = f" (and {len(others)} more)"
+        title = one_line(title[: LONGEST_TITLE - len(more)]) + more
+    return Worded(
+        Text(title, parts["body"] + _named(others), _listed(parts["html"], others)),
+        problems,
+    )
+
+
+def _named(others: Sequence[Mapping[str, Any]]) -> str:
+    """The other pages of a bundle in words, whatever the template says of the first."""
+    if not others:
+        return ""
+    lines = [f"- {_in_short(one)}\n  {one['receipt_url']}" for one in others[:MOST_LISTED]]
+    return "\n".join(["", f"Also, {len(others)} more:", *lines, *_rest(others), ""])
+
+
+def _listed(html: str, others: Sequence[Mapping[str, Any]]) -> str:
+    """The same as HTML, before the end of the page; nothing where there is none."""
+    if not (html and others):
+        return html
+    items = [
+        f'<li>{escape(_in_short(one))} <a href="{escape(one["receipt_url"])}">Take it</a></li>'
+        for one in others[:MOST_LISTED]
+    ]
+    rest = "".join(f"<p>{escape(line)}</p>" for line in _rest(others))
+    made = f"<p>Also, {len(others)} more:</p><ul>{''.join(items)}</ul>{rest}"
+    head, end, tail = html.rpartition("</body>")
+    return f"{head}{made}{end}{tail}" if end else html + made
+
+
+def _in_short(one: Mapping[str, Any]) -> str:
+    return one_line(f"[{one['alert']['severity']}] {one['alert']['title']}")
+
+
+def _rest(others: Sequence[Mapping[str, Any]]) -> list[str]:
+    left = len(others) - MOST_LISTED
+    return [f"… and {left} more, which your inbox has."] if left > 0 else []
 
 
 def checked(template: Template, sample: Message) -> Worded:

@@ -10,34 +10,69 @@ from uuid import UUID
 from psycopg import AsyncConnection as RawConnection
 
 from chassis.outbox import Event
+from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.delivery import Claimed, Outcome
+from services.notify.domain.route import RouteLog
 from services.notify.domain.vault import Kept
 from services.notify.storage import routes
 
-_KEPT = 5
-"""How many columns of the contact method an attempt needs, the last ones of a claim."""
+HOST: LiteralString = "case channel when 'WEBHOOK' then split_part(address, '/', 3) else channel end"
+"""What endpoints have in common: a host of webhooks, the server that takes all e-mail, those of chats."""
+
+
+def host(route: RouteLog) -> str:
+    """The same of a route log."""
+    return route.address.split("/", 3)[2] if route.channel is Channel.WEBHOOK else route.channel
+
+
+def claimed_columns(table: str) -> str:
+    """What an attempt needs to know, of a table of route logs joined by `joined`; `claimed` takes it."""
+    return f"""{routes.names(table)},
+    case {table}.kind when 'NEWS' then a.settled_alert else p.alert end, p.reason, p.level, p.accepted_at, m.enabled,
+    coalesce(m.disabled_reason, ''), p.severity, coalesce(m.bundle_window, '0'), coalesce(m.per_minute, 0),
+    coalesce(a.settled_type, ''), coalesce(m.secret, ''), m.sealed_address, m.sealed_secret, m.old_secret,
+    m.old_secret_until"""
+
+
+def joined(table: str) -> str:
+    """The rows that belong to a table of route logs."""
+    return f"""join pages p on p.execution_id = {table}.execution_id
+    left join contact_methods m on m.contact_method_id = {table}.contact_method_id
+    left join alerts a on a.alert_id = {table}.alert_id and {table}.kind = 'NEWS'"""
+
 
 _CLAIM: LiteralString = f"""
-with waiting as materialized (
-    select route_log_id, address, row_number() over (partition by address order by due_at) as place
+with ranked as (
+    select route_log_id, address, host, due_at, row_number() over (partition by address order by due_at) as place
     from (
-        select route_log_id, address, due_at from route_logs
+        select route_log_id, address, due_at, {HOST} as host from route_logs r
         where status = 'PENDING' and due_at <= %(now)s and address <> all (%(full)s::text[])
+            and {HOST} <> all (%(full_hosts)s::text[])
+            and (bundle_id is null or not exists (
+                select from route_logs b where b.bundle_id = r.bundle_id and b.status = 'PENDING'
+                    and b.due_at <= %(now)s and b.route_log_id < r.route_log_id))
         order by due_at limit %(scan)s) due
+), waiting as materialized (
+    select ranked.*, row_number() over (partition by host order by place, due_at) as host_place from ranked
 ), chosen as materialized (
-    select route_logs.route_log_id from route_logs join waiting using (route_log_id)
+    select route_logs.route_log_id, bundle_id from route_logs join waiting using (route_log_id)
     left join json_to_recordset(%(rooms)s::json) as room (address text, room int)
         on room.address = waiting.address
-    where place <= coalesce(room.room, %(room)s) and status = 'PENDING' and due_at <= %(now)s
-    order by place, due_at limit %(limit)s for update of route_logs skip locked
+    left join json_to_recordset(%(host_rooms)s::json) as host_room (host text, room int)
+        on host_room.host = waiting.host
+    where place <= coalesce(room.room, %(room)s) and host_place <= coalesce(host_room.room, %(host_room)s)
+        and status = 'PENDING' and route_logs.due_at <= %(now)s
+    order by place, waiting.due_at limit %(limit)s for update of route_logs skip locked
+), together as (
+    select route_log_id from chosen
+    union all select b.route_log_id from chosen join route_logs b using (bundle_id)
+    where b.route_log_id <> chosen.route_log_id and b.status = 'PENDING' and b.due_at <= %(now)s
 ), claimed as (
     update route_logs set attempts = attempts + 1, due_at = %(until)s
-    from chosen where route_logs.route_log_id = chosen.route_log_id returning route_logs.*
+    from together where route_logs.route_log_id = together.route_log_id returning route_logs.*
 )
-select {routes.names("claimed")}, p.alert, p.reason, p.level, p.accepted_at, m.enabled,
-    coalesce(m.disabled_reason, '') as disabled_reason, coalesce(m.secret, '') as secret, m.sealed_address,
-    m.sealed_secret, m.old_secret, m.old_secret_until
-from claimed join pages p using (execution_id) left join contact_methods m using (contact_method_id)"""
+select {claimed_columns("claimed")} from claimed {joined("claimed")}"""
+"""Of a bundle one row is chosen, the first, and the others come along: no two processes get a part of one each."""
 
 _NEXT_DUE: LiteralString = """
 select due_at from route_logs where status = 'PENDING' and due_at > %(now)s order by due_at limit 1"""
@@ -84,11 +119,16 @@ returning route_logs.route_log_id"""
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many more attempts a deliverer can make: `total` in all, `each` per address unless `by_address` says."""
+    """How many more attempts a deliverer can make: `total` in all, `each` per address unless `by_address` says.
+
+    `each_host` and `by_host` say the same of hosts.
+    """
 
     total: int
     each: int
     by_address: Mapping[str, int]
+    each_host: int
+    by_host: Mapping[str, int]
 
 
 async def claim(
@@ -98,21 +138,24 @@ async def claim(
 
     Looks at the `scan` rows that are due longest. Where addresses compete each gets its share before one gets more.
     """
-    full = [address for address, left in room.by_address.items() if left <= 0]
     rooms = [{"address": address, "room": left} for address, left in room.by_address.items() if left > 0]
+    hosts = [{"host": one, "room": left} for one, left in room.by_host.items() if left > 0]
     found = await conn.execute(
         _CLAIM,
         {
             "now": now,
             "until": now + lease,
-            "full": full,
+            "full": [address for address, left in room.by_address.items() if left <= 0],
+            "full_hosts": [one for one, left in room.by_host.items() if left <= 0],
             "rooms": json.dumps(rooms),
             "room": room.each,
+            "host_rooms": json.dumps(hosts),
+            "host_room": room.each_host,
             "limit": room.total,
             "scan": scan,
         },
     )
-    return [_claimed(row) for row in await found.fetchall()]
+    return [claimed(row) for row in await found.fetchall()]
 
 
 async def next_due(conn: RawConnection, now: datetime) -> datetime | None:
@@ -143,10 +186,26 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
     )
 
 
-def _claimed(row: Sequence[Any]) -> Claimed:
+def claimed(row: Sequence[Any]) -> Claimed:
+    """A row of `claimed_columns`."""
     route = routes.of_row(row)
-    kept = Kept(route.contact_method_id, route.address, *row[-_KEPT:])
-    return Claimed(route, *(*row[routes.WIDTH : -_KEPT], kept))
+    alert, reason, level, at, enabled, disabled, severity, window, per_minute, news, *kept = row[
+        routes.WIDTH :
+    ]
+    return Claimed(
+        route=route,
+        alert=alert,
+        reason=reason,
+        level=level,
+        accepted_at=at,
+        enabled=enabled,
+        disabled_reason=disabled,
+        kept=Kept(route.contact_method_id, route.address, *kept),
+        severity=Severity(severity),
+        bundle_window=window,
+        per_minute=per_minute,
+        news=news,
+    )
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

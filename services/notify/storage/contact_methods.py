@@ -19,7 +19,7 @@ from services.notify.tables import contact_methods, route_logs
 _OF_RESPONDERS: LiteralString = """
 select contact_method_id, responder_id, channel, address, secret, enabled, min_severity, delay, disabled_reason,
     request_id, created_at, "order", quiet_hours, notify_on_resolve, verified_at, sealed_address, sealed_secret,
-    sealed_at, old_secret, old_secret_until
+    sealed_at, old_secret, old_secret_until, bundle_window, per_minute
 from contact_methods where responder_id = any (%b::text[]) order by contact_method_id"""
 
 _FAILING: LiteralString = """

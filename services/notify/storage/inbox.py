@@ -1,15 +1,28 @@
 """The in-app inbox: items by their positions, which appear in order however many writers there are."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, Text, column, select, values
+from psycopg import AsyncConnection as RawConnection
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.inbox import Item
 from services.notify.domain.route import RouteLog
-from services.notify.tables import inboxes, pages, route_logs
+from services.notify.storage import routes
+from services.notify.tables import pages, route_logs
+
+_FOLLOWING: LiteralString = f"""
+select {routes.names("r")}, asked.place, p.alert, p.reason, p.level
+from unnest(%(names)b::text[], %(positions)b::bigint[]) with ordinality as asked (name, after, place)
+cross join lateral (
+    select * from route_logs where responder_id = asked.name and position > asked.after
+    order by position limit %(limit)s) r
+join pages p on p.execution_id = r.execution_id
+order by asked.place, r.position"""
+_LAST_POSITIONS: LiteralString = """
+select responder_id, last_position from inboxes where responder_id = any (%(names)b::text[])"""
 
 
 async def find(
@@ -31,31 +44,21 @@ async def get(conn: AsyncConnection, route_log_id: UUID) -> Item | None:
     return row and _item(row._asdict())
 
 
-async def following(conn: AsyncConnection, asked: Iterable[tuple[str, int]], limit: int) -> list[list[Item]]:
-    """For each inbox and position asked for, the next items after it, oldest first, at most `limit` of each."""
-    wanted = list(asked)
-    starts = values(column("responder_id", Text), column("after", BigInteger), name="starts").data(wanted)
-    next_items = (
-        _items()
-        .where(route_logs.c.responder_id == starts.c.responder_id, route_logs.c.position > starts.c.after)
-        .order_by(route_logs.c.position)
-        .limit(limit)
-        .lateral("next_items")
-    )
-    query = select(starts.c.responder_id.label("asked_for"), starts.c.after, next_items).select_from(
-        starts.join(next_items, onclause=starts.c.after >= 0)
-    )
-    found: dict[tuple[str, int], list[Item]] = {one: [] for one in wanted}
-    for row in await conn.execute(query):
-        columns = row._asdict()
-        found[columns.pop("asked_for"), columns.pop("after")].append(_item(columns))
-    return [sorted(found[one], key=lambda item: item.route.position or 0) for one in wanted]
+async def following(conn: RawConnection, asked: Sequence[tuple[str, int]], limit: int) -> list[list[Item]]:
+    """For each inbox and position asked for, the next items after it, oldest first, at most `limit` of each; hot."""
+    names, positions = [name for name, _ in asked], [position for _, position in asked]
+    found: list[list[Item]] = [[] for _ in asked]
+    rows = await conn.execute(_FOLLOWING, {"names": names, "positions": positions, "limit": limit})
+    for row in await rows.fetchall():
+        place, alert, reason, level = row[routes.WIDTH :]
+        found[place - 1].append(Item(routes.of_row(row), alert, reason, level))
+    return found
 
 
-async def last_positions(conn: AsyncConnection, responder_ids: Sequence[str]) -> Mapping[str, int]:
-    """How far each inbox has come; one that never had an item is left out."""
-    query = select(inboxes).where(inboxes.c.responder_id.in_(responder_ids))
-    return {row.responder_id: row.last_position for row in await conn.execute(query)}
+async def last_positions(conn: RawConnection, responder_ids: Sequence[str]) -> Mapping[str, int]:
+    """How far each inbox has come; one that never had an item is left out; hot."""
+    rows = await conn.execute(_LAST_POSITIONS, {"names": list(responder_ids)})
+    return dict(await rows.fetchall())
 
 
 def _items() -> Select[Any]:

@@ -1,7 +1,7 @@
 """Pages: accepted once per escalation step, with all their route logs and events in one statement."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.outbox import Event
-from services.notify.domain.page import Page
-from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.page import Page, Settled
+from services.notify.domain.route import Kind, RouteLog, Status
 from services.notify.tables import alerts, pages, route_logs
 
 SETTLED = "the alert was taken or closed"
@@ -22,10 +22,10 @@ _ACCEPT: LiteralString = """
 with given as materialized (
     select * from json_to_recordset(%(pages)s::json) as g (
         execution_id uuid, alert_id uuid, alert_version bigint, alert text, reason text, level int,
-        accepted_at timestamptz)
+        accepted_at timestamptz, severity text)
 ), accepted as (
-    insert into pages (execution_id, alert_id, alert_version, alert, reason, level, accepted_at)
-    select execution_id, alert_id, alert_version, decode(alert, 'hex'), reason, level, accepted_at
+    insert into pages (execution_id, alert_id, alert_version, alert, reason, level, accepted_at, severity)
+    select execution_id, alert_id, alert_version, decode(alert, 'hex'), reason, level, accepted_at, severity
     from given order by execution_id on conflict do nothing
     returning execution_id, alert_id, alert_version, accepted_at
 ), known as (
@@ -86,21 +86,28 @@ async def accept(
     )
 
 
-async def settle(conn: AsyncConnection, versions: Mapping[UUID, int], now: datetime) -> int:
+async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: datetime) -> int:
     """Cancels what is not sent yet of alerts that were taken or closed, each at a version of the alert.
 
     Pages of later versions stay: they were decided afterwards, for a handover say. Returns how many were cancelled.
     """
     rows = [
-        {"alert_id": alert_id, "settled_version": version, "touched_at": now}
-        for alert_id, version in sorted(versions.items())
+        {
+            "alert_id": one.alert_id,
+            "settled_version": one.version,
+            "touched_at": now,
+            "settled_type": one.type,
+            "settled_alert": one.alert,
+            "settled_by": one.by,
+        }
+        for one in sorted(settled, key=lambda one: one.alert_id)
     ]
     statement = upsert(alerts).values(rows)
     newer = statement.excluded.settled_version
     await conn.execute(
         statement.on_conflict_do_update(
             index_elements=["alert_id"],
-            set_={"settled_version": newer, "touched_at": statement.excluded.touched_at},
+            set_={name: statement.excluded[name] for name in rows[0]},
             where=alerts.c.settled_version < newer,
         )
     )
@@ -111,7 +118,8 @@ async def settle(conn: AsyncConnection, versions: Mapping[UUID, int], now: datet
             route_logs.c.status == Status.PENDING,
             pages.c.alert_id == alerts.c.alert_id,
             pages.c.alert_version <= alerts.c.settled_version,
-            alerts.c.alert_id.in_(list(versions)),
+            alerts.c.alert_id.in_([row["alert_id"] for row in rows]),
+            route_logs.c.kind == Kind.PAGE,
         )
         .values(status=Status.CANCELLED, due_at=None, fail_over_at=None, last_error=SETTLED)
     )
@@ -127,6 +135,7 @@ def _page(page: Page, now: datetime) -> dict[str, Any]:
         "reason": page.reason,
         "level": page.level,
         "accepted_at": now.isoformat(),
+        "severity": page.severity,
     }
 
 

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.decision import Decision
-from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.route import Kind, RouteLog, Status
 from services.notify.tables import route_logs
 
 _FIELDS = tuple(RouteLog.__dataclass_fields__)
-_CHANNEL, _STATUS, _DECISION = (_FIELDS.index(name) for name in ("channel", "status", "decision"))
-_CHANNELS, _STATUSES, _DECISIONS = ({str(one): one for one in kind} for kind in (Channel, Status, Decision))
+_MEMBERS = {
+    _FIELDS.index(name): {str(one): one for one in kind}
+    for name, kind in {"channel": Channel, "status": Status, "decision": Decision, "kind": Kind}.items()
+}
 WIDTH = len(_FIELDS)
 
 
@@ -28,9 +30,8 @@ def names(table: str) -> str:
 def of_row(row: Sequence[Any]) -> RouteLog:
     """The route log of a row that begins with the columns of `names`; for the hot statements."""
     values = list(row[:WIDTH])
-    values[_CHANNEL] = _CHANNELS[values[_CHANNEL]]
-    values[_STATUS] = _STATUSES[values[_STATUS]]
-    values[_DECISION] = _DECISIONS[values[_DECISION]]
+    for place, members in _MEMBERS.items():
+        values[place] = members[values[place]]
     return RouteLog(*values)
 
 

@@ -121,3 +121,29 @@ async def test_a_click_that_fails_shows_a_page(stage: Stage, error: Exception, s
     assert "<expired>" not in answer.text
     large = await stage.api("POST", f"{PATH}?token=t", b"a=" + b"x" * 20_000, token=None, headers=FORM)
     assert large.status == 413
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("MessageSid=SM1&MessageStatus=delivered", ("DELIVERED", "SM1/delivered", "")),
+        ("MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30005", ("FAILED", "SM1/undelivered", "30005")),
+        ("event=open&id=7", ("READ", "7/open", "")),
+        ("CallSid=CA1&CallStatus=No-Answer", ("FAILED", "CA1/no-answer", "")),
+    ],
+)
+async def test_a_provider_reports_by_the_link(stage: Stage, form: str, said: tuple[str, str, str]) -> None:
+    stage.services.play("RecordReceipt", route_pb2.RouteLog(route_log_id="r1"))
+    answer = await stage.api("POST", f"{PATH}?token=t", form.encode(), token=None, headers=FORM)
+    assert answer.status == 200
+    asked = stage.services.last
+    assert (route_pb2.RouteLog.Status.Name(asked.status), asked.receipt_id, asked.detail) == said
+
+
+@pytest.mark.parametrize("word", ["queued", "sent", "something else"])
+async def test_what_a_provider_says_that_is_no_receipt_acknowledges_nothing(stage: Stage, word: str) -> None:
+    answer = await stage.api(
+        "POST", f"{PATH}?token=t", f"MessageStatus={word}".encode(), token=None, headers=FORM
+    )
+    assert answer.status == 204
+    assert stage.services.asked == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -26,6 +27,12 @@ class Hook:
     def id(self) -> str:
         """The `webhook-id`."""
         return self.headers["webhook-id"]
+
+    @property
+    def kind(self) -> str:
+        """The payload's `type`."""
+        kind: str = json.loads(self.body)["type"]
+        return kind
 
     @property
     def data(self) -> dict[str, Any]:
@@ -80,6 +87,25 @@ async def flood_body(writer: asyncio.StreamWriter, hook: Hook) -> None:
     """A failure with a body of 2 GB."""
     writer.write(b"HTTP/1.1 500 No\r\ncontent-length: 2147483648\r\n\r\n")
     await _for_ever(writer, b"y" * 65536, pause=0)
+
+
+async def drip_thanks(writer: asyncio.StreamWriter, hook: Hook) -> None:
+    """Has taken it, and says so with a body that never ends."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    await _for_ever(writer, b"y", pause=0.05)
+
+
+async def continue_for_ever(writer: asyncio.StreamWriter, hook: Hook) -> None:
+    """One interim answer after another, and never a real one."""
+    await _for_ever(writer, b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.01)
+
+
+async def bomb(writer: asyncio.StreamWriter, hook: Hook) -> None:
+    """A failure of 64 KB that unpacks to 64 MB."""
+    packed = gzip.compress(b"y" * (64 << 20))
+    writer.write(
+        b"HTTP/1.1 500 No\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
+    )
 
 
 async def flood_headers(writer: asyncio.StreamWriter, hook: Hook) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from chassis.errors import Invalid
+from services.notify.deliverer.allowance import HOST
 from services.notify.domain.contact_method import Severity
 from tests.fixtures.eventually import eventually
 from tests.service.notify import receivers
@@ -199,3 +200,21 @@ async def test_one_that_hangs_does_not_hold_up_the_others(world: World, receiver
             await world.page("bob")
         await receiver.got(20, timeout=3)
         assert hanging.most_at_once == 4
+
+
+async def test_a_dead_host_with_many_endpoints_does_not_hold_up_the_others(
+    world: World, receiver: Receiver
+) -> None:
+    async with receiving() as dead:
+        dead.always = receivers.hang
+        people = [f"person-{n}" for n in range(100)]
+        for person in people:
+            await world.webhook(person, dead, path=f"/{person}")
+        await world.webhook("bob", receiver)
+        pages = [a_page(people) for _ in range(8)]
+        await world.notify.pages.Page(page_service_pb2.PageRequest(pages=pages))
+        await dead.got(1)
+        for _ in range(5):
+            await world.page("bob")
+        await receiver.got(5, timeout=8)
+        assert dead.most_at_once <= HOST.first

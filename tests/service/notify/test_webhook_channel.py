@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from chassis.ids import uuid7
 from services.notify.channels.webhook import Webhooks
@@ -124,6 +125,32 @@ async def test_a_body_without_end_is_not_waited_for(receiver: Receiver, answer: 
     assert len(found.reason) < 300
 
 
+async def test_thanks_without_end_are_not_waited_for(receiver: Receiver) -> None:
+    receiver.always = receivers.drip_thanks
+    async with webhooks(deadline=timedelta(seconds=5)) as channel:
+        assert await channel.send(a_message(receiver.url)) == Sent()
+
+
+async def test_interim_answers_without_end_end_at_the_deadline(receiver: Receiver) -> None:
+    receiver.always = receivers.continue_for_ever
+    async with webhooks() as channel:
+        found = await channel.send(a_message(receiver.url))
+    assert isinstance(found, Retry)
+    assert found.silent
+
+
+async def test_a_packed_body_stays_packed(receiver: Receiver) -> None:
+    receiver.always = receivers.bomb
+    async with webhooks(deadline=timedelta(seconds=5)) as channel:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = await channel.send(a_message(receiver.url))
+    assert isinstance(found, Retry)
+    assert found.reason.startswith("HTTP 500")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, (
+        "the receiver packs 64 MB itself"
+    )
+
+
 async def test_headers_without_end_are_refused(receiver: Receiver) -> None:
     receiver.always = receivers.flood_headers
     async with webhooks(deadline=timedelta(seconds=5)) as channel:
@@ -186,6 +213,28 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
         trusting = ssl.create_default_context(cafile=str(TLS / "loopback.pem"))
         async with webhooks(tls=trusting) as channel:
             assert await channel.send(a_message(tls.url)) == Sent()
+
+
+async def test_a_certificate_that_has_expired() -> None:
+    authority, now = trustme.CA(), datetime.now(UTC)
+    old = authority.issue_cert(
+        "127.0.0.1", not_before=now - timedelta(days=9), not_after=now - timedelta(days=1)
+    )
+    serves, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    old.configure_cert(serves)
+    authority.configure_trust(trusting)
+    async with receiving(serves) as tls, webhooks(tls=trusting) as channel:
+        found = await channel.send(a_message(tls.url))
+        assert isinstance(found, Retry)
+        assert "expired" in found.reason
+        assert tls.hooks == []
+
+
+async def test_a_handshake_that_never_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as silent:
+        async with webhooks() as channel:
+            found = await channel.send(a_message(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+    assert found == Retry("no answer within 0.6 s", silent=True)
 
 
 async def test_a_certificate_for_another_name() -> None:

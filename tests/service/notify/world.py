@@ -141,6 +141,10 @@ class Replica:
         request = inbox_service_pb2.WatchInboxRequest(responder_id=responder, resume_token=resume_token)
         return self.inbox.WatchInbox(request, metadata=self._metadata)
 
+    def export(self, request: route_service_pb2.ExportRoutesRequest) -> Any:
+        """The pieces of an export."""
+        return self.routes.ExportRoutes(request, metadata=self._metadata)
+
 
 class World:
     """A database, a broker, an escalation, and as many replicas of notify as a story needs."""

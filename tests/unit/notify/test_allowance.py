@@ -1,8 +1,10 @@
 """How much one address may be tried at the same time."""
 
-from services.notify.deliverer.allowance import FIRST, MOST, REMEMBERED, Allowances
+from services.notify.deliverer.allowance import ENDPOINT, HOST, REMEMBERED, Allowances
+from services.notify.deliverer.loop import IN_FLIGHT
 
 HERE = "https://example.org"
+FIRST, MOST = ENDPOINT.first, ENDPOINT.most
 
 
 def test_an_address_that_answers_gets_more_and_more() -> None:
@@ -54,3 +56,23 @@ def test_what_is_idle_is_forgotten_when_there_is_too_much() -> None:
         allowances.given_back(f"https://example.org/{n}", silent=True)
     assert len(allowances.left()) <= REMEMBERED
     assert allowances.left()[HERE] == FIRST - 1
+
+
+def test_endpoints_that_hang_leave_room_to_those_of_the_same_host_that_answer() -> None:
+    hosts, silent = Allowances(HOST), 50
+    for _ in range(10):
+        for _ in range(silent):
+            hosts.taken(HERE)
+        for _ in range(silent):
+            hosts.given_back(HERE, silent=True)
+    for _ in range(silent):
+        hosts.taken(HERE)
+    assert hosts.left() == {HERE: HOST.most - silent}
+
+
+def test_a_dead_host_leaves_room_to_the_others() -> None:
+    hosts = Allowances(HOST)
+    for _ in range(HOST.first):
+        hosts.taken(HERE)
+    assert hosts.left() == {HERE: 0}
+    assert HOST.most <= IN_FLIGHT // 2

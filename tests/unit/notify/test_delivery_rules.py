@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain.contact_method import Channel
+from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.decision import Decision
 from services.notify.domain.delivery import Claimed, Rejected, Retry, Sent, outcome, unsendable
 from services.notify.domain.patience import LONGEST_ASKED, PATIENCE, SHORTEST_PAUSE
@@ -54,6 +54,10 @@ def a_claim(route: RouteLog, *, enabled: bool | None = True, why: str = "") -> C
         enabled=enabled,
         disabled_reason=why,
         kept=Kept("", ""),
+        severity=Severity.HIGH,
+        bundle_window=timedelta(),
+        per_minute=0,
+        news="",
     )
 
 

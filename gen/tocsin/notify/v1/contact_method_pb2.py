@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tocsin.escalation.v1 import alert_pb2 as tocsin_dot_escalation_dot_v1_dot_alert__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/notify/v1/contact_method.proto\x12\x10tocsin.notify.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\"W\n\x07\x43hannel\"L\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\n\n\x06IN_APP\x10\x01\x12\x0b\n\x07WEBHOOK\x10\x02\x12\t\n\x05\x45MAIL\x10\x03\x12\x08\n\x04\x43HAT\x10\x04\"\x89\x04\n\rContactMethod\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\x12\x14\n\x0cresponder_id\x18\x02 \x01(\t\x12\x30\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0e\n\x06secret\x18\x05 \x01(\t\x12\x14\n\x07\x65nabled\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12:\n\x0cmin_severity\x18\x07 \x01(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12(\n\x05\x64\x65lay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x64isabled_reason\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05order\x18\x0b \x01(\x05\x12\x31\n\x0bquiet_hours\x18\x0c \x03(\x0b\x32\x1c.tocsin.notify.v1.QuietHours\x12\x19\n\x11notify_on_resolve\x18\r \x01(\x08\x12\x10\n\x08verified\x18\x0e \x01(\x08\x12\x34\n\x10old_secret_until\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_enabled\"\xe0\x01\n\nQuietHours\x12\x12\n\nstart_time\x18\x01 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x36\n\x08weekdays\x18\x04 \x03(\x0e\x32$.tocsin.notify.v1.QuietHours.Weekday\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"\xdd\x01\n\x14UnreachableResponder\x12\x14\n\x0cresponder_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12=\n\x06reason\x18\x03 \x01(\x0e\x32-.tocsin.notify.v1.UnreachableResponder.Reason\"Z\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\r\n\tNO_METHOD\x10\x01\x12\x0c\n\x08\x44ISABLED\x10\x02\x12\x0e\n\nUNVERIFIED\x10\x03\x12\x0b\n\x07\x46\x41ILING\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/notify/v1/contact_method.proto\x12\x10tocsin.notify.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tocsin/escalation/v1/alert.proto\"W\n\x07\x43hannel\"L\n\x05Value\x12\x15\n\x11VALUE_UNSPECIFIED\x10\x00\x12\n\n\x06IN_APP\x10\x01\x12\x0b\n\x07WEBHOOK\x10\x02\x12\t\n\x05\x45MAIL\x10\x03\x12\x08\n\x04\x43HAT\x10\x04\"\xcf\x04\n\rContactMethod\x12\x19\n\x11\x63ontact_method_id\x18\x01 \x01(\t\x12\x14\n\x0cresponder_id\x18\x02 \x01(\t\x12\x30\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0e\n\x06secret\x18\x05 \x01(\t\x12\x14\n\x07\x65nabled\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12:\n\x0cmin_severity\x18\x07 \x01(\x0e\x32$.tocsin.escalation.v1.Severity.Value\x12(\n\x05\x64\x65lay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x64isabled_reason\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05order\x18\x0b \x01(\x05\x12\x31\n\x0bquiet_hours\x18\x0c \x03(\x0b\x32\x1c.tocsin.notify.v1.QuietHours\x12\x19\n\x11notify_on_resolve\x18\r \x01(\x08\x12\x10\n\x08verified\x18\x0e \x01(\x08\x12\x34\n\x10old_secret_until\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rbundle_window\x18\x14 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nper_minute\x18\x15 \x01(\x05\x42\n\n\x08_enabled\"\xe0\x01\n\nQuietHours\x12\x12\n\nstart_time\x18\x01 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x36\n\x08weekdays\x18\x04 \x03(\x0e\x32$.tocsin.notify.v1.QuietHours.Weekday\"a\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x07\n\x03MON\x10\x01\x12\x07\n\x03TUE\x10\x02\x12\x07\n\x03WED\x10\x03\x12\x07\n\x03THU\x10\x04\x12\x07\n\x03\x46RI\x10\x05\x12\x07\n\x03SAT\x10\x06\x12\x07\n\x03SUN\x10\x07\"\xdd\x01\n\x14UnreachableResponder\x12\x14\n\x0cresponder_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12=\n\x06reason\x18\x03 \x01(\x0e\x32-.tocsin.notify.v1.UnreachableResponder.Reason\"Z\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\r\n\tNO_METHOD\x10\x01\x12\x0c\n\x08\x44ISABLED\x10\x02\x12\x0e\n\nUNVERIFIED\x10\x03\x12\x0b\n\x07\x46\x41ILING\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,13 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNEL_VALUE']._serialized_start=169
   _globals['_CHANNEL_VALUE']._serialized_end=245
   _globals['_CONTACTMETHOD']._serialized_start=248
-  _globals['_CONTACTMETHOD']._serialized_end=769
-  _globals['_QUIETHOURS']._serialized_start=772
-  _globals['_QUIETHOURS']._serialized_end=996
-  _globals['_QUIETHOURS_WEEKDAY']._serialized_start=899
-  _globals['_QUIETHOURS_WEEKDAY']._serialized_end=996
-  _globals['_UNREACHABLERESPONDER']._serialized_start=999
-  _globals['_UNREACHABLERESPONDER']._serialized_end=1220
-  _globals['_UNREACHABLERESPONDER_REASON']._serialized_start=1130
-  _globals['_UNREACHABLERESPONDER_REASON']._serialized_end=1220
+  _globals['_CONTACTMETHOD']._serialized_end=839
+  _globals['_QUIETHOURS']._serialized_start=842
+  _globals['_QUIETHOURS']._serialized_end=1066
+  _globals['_QUIETHOURS_WEEKDAY']._serialized_start=969
+  _globals['_QUIETHOURS_WEEKDAY']._serialized_end=1066
+  _globals['_UNREACHABLERESPONDER']._serialized_start=1069
+  _globals['_UNREACHABLERESPONDER']._serialized_end=1290
+  _globals['_UNREACHABLERESPONDER_REASON']._serialized_start=1200
+  _globals['_UNREACHABLERESPONDER_REASON']._serialized_end=1290
 # @@protoc_insertion_point(module_scope)

@@ -91,6 +91,8 @@ class ContactMethod(_message.Message):
     NOTIFY_ON_RESOLVE_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
     OLD_SECRET_UNTIL_FIELD_NUMBER: _builtins.int
+    BUNDLE_WINDOW_FIELD_NUMBER: _builtins.int
+    PER_MINUTE_FIELD_NUMBER: _builtins.int
     contact_method_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     responder_id: _builtins.str
@@ -122,6 +124,10 @@ class ContactMethod(_message.Message):
     """Whether it counts: EMAIL and CHAT are not used before the person has confirmed a code that was sent to them; a
     WEBHOOK counts at once. A new address has to be confirmed again. Output only.
     """
+    per_minute: _builtins.int
+    """How many messages a minute go by it, with bursts up to as many; pages over that travel together as soon as there
+    is one left, but the first CRITICAL one does not wait. 0 to 6000. Defaults to 0: no limit.
+    """
     @_builtins.property
     def delay(self) -> _duration_pb2.Duration:
         """How long after the page it is used, unless the alert is acknowledged or closed before: 0 to 24 hours. Defaults
@@ -139,6 +145,12 @@ class ContactMethod(_message.Message):
     @_builtins.property
     def old_secret_until(self) -> _timestamp_pb2.Timestamp:
         """Until when webhooks are signed by the secret before the present one, too, after it was rotated. Output only."""
+
+    @_builtins.property
+    def bundle_window(self) -> _duration_pb2.Duration:
+        """Pages that come within this time after a message travel together in the next one; the first CRITICAL one does
+        not wait. 0 to 1 hour. Defaults to 0: each page alone, at once.
+        """
 
     def __init__(
         self,
@@ -158,10 +170,12 @@ class ContactMethod(_message.Message):
         notify_on_resolve: _builtins.bool = ...,
         verified: _builtins.bool = ...,
         old_secret_until: _timestamp_pb2.Timestamp | None = ...,
+        bundle_window: _duration_pb2.Duration | None = ...,
+        per_minute: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "created_at", b"created_at", "delay", b"delay", "enabled", b"enabled", "old_secret_until", b"old_secret_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "bundle_window", b"bundle_window", "created_at", b"created_at", "delay", b"delay", "enabled", b"enabled", "old_secret_until", b"old_secret_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "notify_on_resolve", b"notify_on_resolve", "old_secret_until", b"old_secret_until", "order", b"order", "quiet_hours", b"quiet_hours", "responder_id", b"responder_id", "secret", b"secret", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "address", b"address", "bundle_window", b"bundle_window", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "delay", b"delay", "disabled_reason", b"disabled_reason", "enabled", b"enabled", "min_severity", b"min_severity", "notify_on_resolve", b"notify_on_resolve", "old_secret_until", b"old_secret_until", "order", b"order", "per_minute", b"per_minute", "quiet_hours", b"quiet_hours", "responder_id", b"responder_id", "secret", b"secret", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015

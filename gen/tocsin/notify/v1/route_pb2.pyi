@@ -89,6 +89,10 @@ class RouteLog(_message.Message):
         """Earlier than the contact method says, because another way to this person has failed."""
         QUIET_HOURS: RouteLog._Decision.ValueType  # 5
         """Later than the contact method says, when its quiet hours are over."""
+        BUNDLED: RouteLog._Decision.ValueType  # 9
+        """Together with others, when the window in which they were gathered ended."""
+        RATE_LIMITED: RouteLog._Decision.ValueType  # 8
+        """Later, since the contact method or the person had as many messages as they may get."""
         BELOW_SEVERITY: RouteLog._Decision.ValueType  # 3
         """Not at all: the alert is not bad enough for the contact method."""
         DISABLED: RouteLog._Decision.ValueType  # 4
@@ -109,6 +113,10 @@ class RouteLog(_message.Message):
     """Earlier than the contact method says, because another way to this person has failed."""
     QUIET_HOURS: RouteLog.Decision.ValueType  # 5
     """Later than the contact method says, when its quiet hours are over."""
+    BUNDLED: RouteLog.Decision.ValueType  # 9
+    """Together with others, when the window in which they were gathered ended."""
+    RATE_LIMITED: RouteLog.Decision.ValueType  # 8
+    """Later, since the contact method or the person had as many messages as they may get."""
     BELOW_SEVERITY: RouteLog.Decision.ValueType  # 3
     """Not at all: the alert is not bad enough for the contact method."""
     DISABLED: RouteLog.Decision.ValueType  # 4
@@ -117,6 +125,29 @@ class RouteLog(_message.Message):
     """Not at all: nobody has confirmed the contact method's address."""
     TEST: RouteLog.Decision.ValueType  # 7
     """At once: somebody asked for a test page."""
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RouteLog._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: RouteLog._Kind.ValueType  # 0
+        """Not a valid value."""
+        PAGE: RouteLog._Kind.ValueType  # 1
+        """That somebody is needed."""
+        NEWS: RouteLog._Kind.ValueType  # 2
+        """That nobody is needed any more: to those who were paged and whose contact method asks for it."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What is told."""
+
+    KIND_UNSPECIFIED: RouteLog.Kind.ValueType  # 0
+    """Not a valid value."""
+    PAGE: RouteLog.Kind.ValueType  # 1
+    """That somebody is needed."""
+    NEWS: RouteLog.Kind.ValueType  # 2
+    """That nobody is needed any more: to those who were paged and whose contact method asks for it."""
 
     ROUTE_LOG_ID_FIELD_NUMBER: _builtins.int
     ALERT_ID_FIELD_NUMBER: _builtins.int
@@ -136,6 +167,8 @@ class RouteLog(_message.Message):
     DELAY_FIELD_NUMBER: _builtins.int
     FAILED_OVER_AT_FIELD_NUMBER: _builtins.int
     TAKEN_BY_FIELD_NUMBER: _builtins.int
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     route_log_id: _builtins.str
     """The id (UUIDv7); also the `webhook-id` of every attempt."""
     alert_id: _builtins.str
@@ -162,6 +195,10 @@ class RouteLog(_message.Message):
     """Who has the alert: in the answer to the receipt that acknowledged it, when escalation said so at once; empty
     everywhere else. Somebody else when that one was faster. Output only.
     """
+    bundle_id: _builtins.str
+    """The message in which it travels together with others; empty when it travels alone. It is the `webhook-id` then."""
+    kind: Global___RouteLog.Kind.ValueType
+    """What is told."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the page was accepted."""
@@ -207,10 +244,12 @@ class RouteLog(_message.Message):
         delay: _duration_pb2.Duration | None = ...,
         failed_over_at: _timestamp_pb2.Timestamp | None = ...,
         taken_by: _builtins.str = ...,
+        bundle_id: _builtins.str = ...,
+        kind: Global___RouteLog.Kind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delay", b"delay", "failed_over_at", b"failed_over_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "bundle_id", b"bundle_id", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "kind", b"kind", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tocsin.notify.v1 import contact_method_pb2 as tocsin_dot_notify_dot_v1_dot_contact__method__pb2
 from tocsin.notify.v1 import route_pb2 as tocsin_dot_notify_dot_v1_dot_route__pb2
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tocsin/notify/v1/route_service.proto\x12\x10tocsin.notify.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tocsin/notify/v1/contact_method.proto\x1a\x1ctocsin/notify/v1/route.proto\x1a\x1ftocsin/options/v1/options.proto\"\'\n\x0fGetRouteRequest\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\"\xc7\x02\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12\x14\n\x0cresponder_id\x18\x04 \x01(\t\x12\x30\n\x07\x63hannel\x18\x05 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x31\n\x06status\x18\x06 \x03(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x14\n\x0c\x65xecution_id\x18\x07 \x01(\t\x12)\n\x05start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cshow_skipped\x18\n \x01(\x08\"Y\n\x12ListRoutesResponse\x12*\n\x06routes\x18\x01 \x03(\x0b\x32\x1a.tocsin.notify.v1.RouteLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x14RecordReceiptRequest\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x12\n\nreceipt_id\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlink_token\x18\x06 \x01(\t2\xa2\x03\n\x0cRouteService\x12\x82\x01\n\x08GetRoute\x12!.tocsin.notify.v1.GetRouteRequest\x1a\x1a.tocsin.notify.v1.RouteLog\"7\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\"\x12 /api/alert/routes/{route_log_id}\x12\x81\x01\n\nListRoutes\x12#.tocsin.notify.v1.ListRoutesRequest\x1a$.tocsin.notify.v1.ListRoutesResponse\"(\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/alert/routes\x12\x88\x01\n\rRecordReceipt\x12&.tocsin.notify.v1.RecordReceiptRequest\x1a\x1a.tocsin.notify.v1.RouteLog\"3\x82\xd3\xe4\x93\x02-\"(/api/alert/routes/{route_log_id}:receipt:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tocsin/notify/v1/route_service.proto\x12\x10tocsin.notify.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%tocsin/notify/v1/contact_method.proto\x1a\x1ctocsin/notify/v1/route.proto\x1a\x1ftocsin/options/v1/options.proto\"\'\n\x0fGetRouteRequest\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\"\xc7\x02\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12\x14\n\x0cresponder_id\x18\x04 \x01(\t\x12\x30\n\x07\x63hannel\x18\x05 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x31\n\x06status\x18\x06 \x03(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x14\n\x0c\x65xecution_id\x18\x07 \x01(\t\x12)\n\x05start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cshow_skipped\x18\n \x01(\x08\"Y\n\x12ListRoutesResponse\x12*\n\x06routes\x18\x01 \x03(\x0b\x32\x1a.tocsin.notify.v1.RouteLog\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x02\n\x13\x45xportRoutesRequest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12\x14\n\x0cresponder_id\x18\x03 \x01(\t\x12\x30\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x1f.tocsin.notify.v1.Channel.Value\x12\x31\n\x06status\x18\x05 \x03(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x14\n\x0c\x65xecution_id\x18\x06 \x01(\t\x12)\n\x05start\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbf\x01\n\x14RecordReceiptRequest\x12\x14\n\x0croute_log_id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.tocsin.notify.v1.RouteLog.Status\x12\x12\n\nreceipt_id\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlink_token\x18\x06 \x01(\t2\xa2\x04\n\x0cRouteService\x12\x82\x01\n\x08GetRoute\x12!.tocsin.notify.v1.GetRouteRequest\x1a\x1a.tocsin.notify.v1.RouteLog\"7\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\"\x12 /api/alert/routes/{route_log_id}\x12\x81\x01\n\nListRoutes\x12#.tocsin.notify.v1.ListRoutesRequest\x1a$.tocsin.notify.v1.ListRoutesResponse\"(\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/alert/routes\x12~\n\x0c\x45xportRoutes\x12%.tocsin.notify.v1.ExportRoutesRequest\x1a\x14.google.api.HttpBody\"/\x8a\x80\x19\x0bnotify:read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/alert/routes:export0\x01\x12\x88\x01\n\rRecordReceipt\x12&.tocsin.notify.v1.RecordReceiptRequest\x1a\x1a.tocsin.notify.v1.RouteLog\"3\x82\xd3\xe4\x93\x02-\"(/api/alert/routes/{route_log_id}:receipt:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +41,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESERVICE'].methods_by_name['GetRoute']._serialized_options = b'\212\200\031\013notify:read\202\323\344\223\002\"\022 /api/alert/routes/{route_log_id}'
   _globals['_ROUTESERVICE'].methods_by_name['ListRoutes']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['ListRoutes']._serialized_options = b'\212\200\031\013notify:read\202\323\344\223\002\023\022\021/api/alert/routes'
+  _globals['_ROUTESERVICE'].methods_by_name['ExportRoutes']._loaded_options = None
+  _globals['_ROUTESERVICE'].methods_by_name['ExportRoutes']._serialized_options = b'\212\200\031\013notify:read\202\323\344\223\002\032\022\030/api/alert/routes:export'
   _globals['_ROUTESERVICE'].methods_by_name['RecordReceipt']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['RecordReceipt']._serialized_options = b'\202\323\344\223\002-\"(/api/alert/routes/{route_log_id}:receipt:\001*'
-  _globals['_GETROUTEREQUEST']._serialized_start=223
-  _globals['_GETROUTEREQUEST']._serialized_end=262
-  _globals['_LISTROUTESREQUEST']._serialized_start=265
-  _globals['_LISTROUTESREQUEST']._serialized_end=592
-  _globals['_LISTROUTESRESPONSE']._serialized_start=594
-  _globals['_LISTROUTESRESPONSE']._serialized_end=683
-  _globals['_RECORDRECEIPTREQUEST']._serialized_start=686
-  _globals['_RECORDRECEIPTREQUEST']._serialized_end=877
-  _globals['_ROUTESERVICE']._serialized_start=880
-  _globals['_ROUTESERVICE']._serialized_end=1298
+  _globals['_GETROUTEREQUEST']._serialized_start=250
+  _globals['_GETROUTEREQUEST']._serialized_end=289
+  _globals['_LISTROUTESREQUEST']._serialized_start=292
+  _globals['_LISTROUTESREQUEST']._serialized_end=619
+  _globals['_LISTROUTESRESPONSE']._serialized_start=621
+  _globals['_LISTROUTESRESPONSE']._serialized_end=710
+  _globals['_EXPORTROUTESREQUEST']._serialized_start=713
+  _globals['_EXPORTROUTESREQUEST']._serialized_end=997
+  _globals['_RECORDRECEIPTREQUEST']._serialized_start=1000
+  _globals['_RECORDRECEIPTREQUEST']._serialized_end=1191
+  _globals['_ROUTESERVICE']._serialized_start=1194
+  _globals['_ROUTESERVICE']._serialized_end=1740
 # @@protoc_insertion_point(module_scope)

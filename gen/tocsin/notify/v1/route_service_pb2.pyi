@@ -136,6 +136,62 @@ class ListRoutesResponse(_message.Message):
 Global___ListRoutesResponse: _TypeAlias = ListRoutesResponse  # noqa: Y015
 
 @_typing.final
+class ExportRoutesRequest(_message.Message):
+    """Says which route logs, and in which form."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    RESPONDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """`csv` or `jsonl`. Defaults to `csv`."""
+    alert_id: _builtins.str
+    """Only pages about this alert."""
+    responder_id: _builtins.str
+    """Only pages to this person."""
+    channel: _contact_method_pb2.Channel.Value.ValueType
+    """Only pages by this channel."""
+    execution_id: _builtins.str
+    """Only pages of this escalation step."""
+    @_builtins.property
+    def status(self) -> _containers.RepeatedScalarFieldContainer[_route_pb2.RouteLog.Status.ValueType]:
+        """Only pages in one of these statuses."""
+
+    @_builtins.property
+    def start(self) -> _timestamp_pb2.Timestamp:
+        """Only pages accepted at or after this instant."""
+
+    @_builtins.property
+    def end(self) -> _timestamp_pb2.Timestamp:
+        """Only pages accepted before this instant."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        alert_id: _builtins.str = ...,
+        responder_id: _builtins.str = ...,
+        channel: _contact_method_pb2.Channel.Value.ValueType = ...,
+        status: _abc.Iterable[_route_pb2.RouteLog.Status.ValueType] | None = ...,
+        execution_id: _builtins.str = ...,
+        start: _timestamp_pb2.Timestamp | None = ...,
+        end: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "channel", b"channel", "end", b"end", "execution_id", b"execution_id", "format", b"format", "responder_id", b"responder_id", "start", b"start", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportRoutesRequest: _TypeAlias = ExportRoutesRequest  # noqa: Y015
+
+@_typing.final
 class RecordReceiptRequest(_message.Message):
     """What the other side says of a page."""
 

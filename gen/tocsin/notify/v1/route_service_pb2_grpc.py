@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from tocsin.notify.v1 import route_pb2 as tocsin_dot_notify_dot_v1_dot_route__pb2
 from tocsin.notify.v1 import route_service_pb2 as tocsin_dot_notify_dot_v1_dot_route__service__pb2
 
@@ -46,6 +47,11 @@ class RouteServiceStub:
                 request_serializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesRequest.SerializeToString,
                 response_deserializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesResponse.FromString,
                 _registered_method=True)
+        self.ExportRoutes = channel.unary_stream(
+                '/tocsin.notify.v1.RouteService/ExportRoutes',
+                request_serializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ExportRoutesRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.RecordReceipt = channel.unary_unary(
                 '/tocsin.notify.v1.RouteService/RecordReceipt',
                 request_serializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.RecordReceiptRequest.SerializeToString,
@@ -66,6 +72,14 @@ class RouteServiceServicer:
 
     def ListRoutes(self, request, context):
         """Lists route logs, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportRoutes(self, request, context):
+        """The route logs as a file, the newest first, those that were never to be sent among them: `format=csv` for
+        spreadsheets, what would be a formula there made text, or `format=jsonl`, one JSON object a line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +106,11 @@ def add_RouteServiceServicer_to_server(servicer, server):
                     servicer.ListRoutes,
                     request_deserializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesRequest.FromString,
                     response_serializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesResponse.SerializeToString,
+            ),
+            'ExportRoutes': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportRoutes,
+                    request_deserializer=tocsin_dot_notify_dot_v1_dot_route__service__pb2.ExportRoutesRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'RecordReceipt': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordReceipt,
@@ -154,6 +173,33 @@ class RouteService:
             '/tocsin.notify.v1.RouteService/ListRoutes',
             tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesRequest.SerializeToString,
             tocsin_dot_notify_dot_v1_dot_route__service__pb2.ListRoutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tocsin.notify.v1.RouteService/ExportRoutes',
+            tocsin_dot_notify_dot_v1_dot_route__service__pb2.ExportRoutesRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from tocsin.notify.v1 import route_pb2 as _route_pb2
 from tocsin.notify.v1 import route_service_pb2 as _route_service_pb2
@@ -21,6 +22,10 @@ class RouteServiceStub:
     """Reads one route log. NOT_FOUND when there is none."""
     ListRoutes: _aio.UnaryUnaryMultiCallable[_route_service_pb2.ListRoutesRequest, _route_service_pb2.ListRoutesResponse]
     """Lists route logs, the newest first."""
+    ExportRoutes: _aio.UnaryStreamMultiCallable[_route_service_pb2.ExportRoutesRequest, _httpbody_pb2.HttpBody]
+    """The route logs as a file, the newest first, those that were never to be sent among them: `format=csv` for
+    spreadsheets, what would be a formula there made text, or `format=jsonl`, one JSON object a line.
+    """
     RecordReceipt: _aio.UnaryUnaryMultiCallable[_route_service_pb2.RecordReceiptRequest, _route_pb2.RouteLog]
     """Records what the other side says of a page. The caller has either a token with the scope `receipts:write` or
     the signed link of this one route log in `link_token`. ACKNOWLEDGED acknowledges the alert as that responder.
@@ -45,6 +50,16 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_route_service_pb2.ListRoutesRequest, _abc.Awaitable[_route_service_pb2.ListRoutesResponse]],
     ) -> _abc.Awaitable[_route_service_pb2.ListRoutesResponse]:
         """Lists route logs, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ExportRoutes(
+        self,
+        request: _route_service_pb2.ExportRoutesRequest,
+        context: _aio.ServicerContext[_route_service_pb2.ExportRoutesRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
+    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        """The route logs as a file, the newest first, those that were never to be sent among them: `format=csv` for
+        spreadsheets, what would be a formula there made text, or `format=jsonl`, one JSON object a line.
+        """
 
     @_abc_1.abstractmethod
     def RecordReceipt(

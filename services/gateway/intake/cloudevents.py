@@ -71,7 +71,7 @@ def one(event: object) -> Signal:
     if event.get("specversion") != "1.0":
         problems.add("specversion", "is not '1.0'")
     for name in REQUIRED:
-        if not isinstance(event.get(name), str) or not event[name].strip():
+        if not isinstance(event.get(name), str) or not signal.text(event[name]).strip():
             problems.add(name, "is missing or blank")
     for name in ("subject", "data_base64", "datacontenttype"):
         if not isinstance(event.get(name), str | None):

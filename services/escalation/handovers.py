@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.bus import Received
 from chassis.clock import Clock
+from chassis.crash import crashpoint
 from chassis.db import Database
 from chassis.loop import DueLoop
 from services.escalation.convert import inbound as convert
@@ -61,10 +62,12 @@ class Handovers:
                         await storage.done(conn, arrival)
                     else:
                         await storage.look_again(conn, arrival, now + AGAIN)
+                crashpoint("handovers.before_commit")
         if arrival is None:
             async with self._db.raw() as conn_:
                 due_in = await storage.next_in(conn_, now)
             return None if due_in is None else max(due_in, PAUSE)
+        crashpoint("handovers.after_commit")
         if armed:
             self._armed()
             _log.info("handed_over", schedule_id=arrival.schedule_id, alerts=armed, look=arrival.looks + 1)

@@ -3,7 +3,20 @@
 import sys
 from importlib import import_module
 
-BENCHES = ("start", "ingest", "noise", "oncall", "relay", "deliver", "inbox", "webhook", "gateway", "sla")
+BENCHES = (
+    "start",
+    "ingest",
+    "noise",
+    "engine",
+    "lists",
+    "oncall",
+    "relay",
+    "deliver",
+    "inbox",
+    "webhook",
+    "gateway",
+    "sla",
+)
 
 
 def main() -> int:

@@ -22,8 +22,10 @@ KEY = "bench" * 8
 
 
 @contextmanager
-def process(name: str, environment: Mapping[str, str], answers: Callable[[], bool]) -> Iterator[None]:
-    """Runs `python -m services.<name>` and waits until it answers."""
+def process(
+    name: str, environment: Mapping[str, str], answers: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs `python -m services.<name>`, and gives it when it answers."""
     started = subprocess.Popen(
         [sys.executable, "-m", f"services.{name}"], cwd=ROOT, env={**os.environ, **environment}
     )
@@ -33,7 +35,7 @@ def process(name: str, environment: Mapping[str, str], answers: Callable[[], boo
             assert started.poll() is None, f"{name} ended"
             assert time.monotonic() < deadline, f"{name} does not answer"
             time.sleep(0.05)
-        yield
+        yield started
     finally:
         started.terminate()
         started.wait(15)

@@ -273,7 +273,9 @@ async def test_a_trigger_whose_answer_is_lost_can_be_repeated(stage: World) -> N
     assert (again.alert.alert_id, again.alert.trigger_count) == (alert.alert_id, 1)
 
 
-@pytest.mark.parametrize("point", ["engine.after_claim", "engine.after_commit", "pager.after_answer"])
+@pytest.mark.parametrize(
+    "point", ["engine.after_claim", "engine.before_commit", "engine.after_commit", "pager.after_answer"]
+)
 async def test_a_replica_killed_at_work_is_followed(stage: World, point: str) -> None:
     """Each level is taken once, and told under one id, by whoever comes after."""
     await two_levels(stage)

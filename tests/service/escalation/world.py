@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -394,7 +394,7 @@ class World:
             "ce-id": str(event_id or uuid7()),
             "ce-type": kind,
             "ce-subject": "it",
-            "ce-time": self.now.isoformat(),
+            "ce-time": datetime.now(UTC).isoformat(),
         }
         await self._stream.publish(kind, message.SerializeToString(), headers=headers)
 

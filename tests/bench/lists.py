@@ -16,9 +16,9 @@ ALERTS, PIECE = 2_000_000, 100_000
 ROUNDS = 200
 FILL = """insert into alerts (alert_id, dedup_key, title, description, severity, source, labels, state, policy_id,
         opened_at, acked_by, closed_by, trigger_count, last_triggered_at, escalation_level, suppressed_by, version)
-    select gen_random_uuid(), '', 'disk full on host-' || n % 5000, '', 'HIGH', 'source-' || n % 50,
-        jsonb_build_object('team', 'team-' || n % 200, 'host', 'host-' || n % 5000),
-        case when n % 20 = 0 then 'OPEN' else 'CLOSED' end, 'default', at, '', '', 1, at, 1, '', 1
+    select gen_random_uuid(), '', 'disk full on host-' || n %% 5000, '', 'HIGH', 'source-' || n %% 50,
+        jsonb_build_object('team', 'team-' || n %% 200, 'host', 'host-' || n %% 5000),
+        case when n %% 20 = 0 then 'OPEN' else 'CLOSED' end, 'default', at, '', '', 1, at, 1, '', 1
     from generate_series(%(first)s::int, %(last)s::int) n,
         lateral (select now() - interval '1 second' * (2000000 - n)) as moment (at)"""
 ASKED: dict[str, dict[str, Any]] = {

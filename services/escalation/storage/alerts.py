@@ -208,8 +208,8 @@ class Filter:
         found = [sql for matcher in self.matchers if (sql := matching(matcher)) is not None]
         if self.states:
             found.append(alerts.c.state.in_(self.states))
-        if self.states and State.CLOSED not in self.states:
-            found.append(alerts.c.state != _CLOSED)
+        if self.states and State.CLOSED not in self.states and not self.source:
+            found.append(alerts.c.state != _CLOSED)  # for the index; a source has one of its own, in order
         if self.severities:
             found.append(alerts.c.severity.in_(self.severities))
         wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}

@@ -36,7 +36,8 @@ class Database:
             max_overflow=0,
             pool_timeout=wait.total_seconds(),
             pool_pre_ping=True,
-            connect_args={"application_name": f"tocsin-{name}", "connect_timeout": 5},
+            pool_use_lifo=True,  # few connections, whose statements are prepared, rather than each in turn
+            connect_args={"application_name": f"tocsin-{name}", "connect_timeout": 5, "prepare_threshold": 1},
         )
         self._checking: asyncio.Task[None] | None = None
         self._raw = psycopg_pool.AsyncConnectionPool(

@@ -174,7 +174,13 @@ KINDS = (
         ),
         fixed=("responder_id", "channel"),
         unread="secret",
-        defaults={"enabled": True, "min_severity": "INFO", "delay": "0s", "quiet_hours.time_zone": "UTC"},
+        defaults={
+            "enabled": True,
+            "min_severity": "INFO",
+            "delay": "0s",
+            "bundle_window": "0s",
+            "quiet_hours.time_zone": "UTC",
+        },
     ),
     Kind(
         section="sla_targets",

@@ -1,6 +1,7 @@
 """TCP ports on this machine: which are free, and addresses as people write them."""
 
 import errno
+import os
 import secrets
 import socket
 from dataclasses import dataclass
@@ -66,17 +67,23 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # listened on
 
 
 class Ports:
-    """Hands out free ports of one host, none of them twice."""
+    """Hands out free ports of one host, none of them twice.
+
+    A port that is free now may be another's a moment later: those who start several stacks at once give each a range
+    of its own by TOCSIN_PORTS, like `20000-26000`, the end not included.
+    """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
+        first, _, last = os.environ.get("TOCSIN_PORTS", f"{FIRST}-{LAST}").partition("-")
         self.host = host
+        self._range = range(int(first), int(last))
         self._given: set[int] = set()
 
     def take(self) -> int:
         """A port that nobody listens on; raises OSError when two hundred guesses were all taken."""
         for _ in range(200):
-            port = FIRST + secrets.randbelow(LAST - FIRST)
+            port = secrets.choice(self._range)
             if port not in self._given and Address(self.host, port).free():
                 self._given.add(port)
                 return port
-        raise OSError(f"no free port on {self.host} between {FIRST} and {LAST}")
+        raise OSError(f"no free port on {self.host} in {self._range}")

@@ -198,10 +198,18 @@ class Bus:
         return window.acknowledged()
 
     async def consume(
-        self, *, stream: str, durable: str, subjects: Sequence[str], handle: Handle, batch: int = 256
+        self,
+        *,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        handle: Handle,
+        batch: int = 256,
+        gather: timedelta = timedelta(),
     ) -> None:
         """Hands the stream's messages to `handle` in batches, in order, for ever; only cancellation ends it.
 
+        The first message of a batch that is not full waits for others as long as `gather`.
         A batch is acknowledged when `handle` has returned. When it raises, the batch is given back and comes again
         after 0.1 s, doubling up to 2 s. The durable consumer is made where it is missing, from the first message on.
         """
@@ -223,7 +231,7 @@ class Bus:
                 )
                 retry = FIRST_RETRY
                 pull = self._pulls[durable + stream] = _Pull(
-                    self._client, f"{stream}.{durable}", self._inbox, handle, batch
+                    self._client, f"{stream}.{durable}", self._inbox, handle, batch, gather
                 )
                 await pull.run()
             except (Unavailable, nats.errors.Error, OSError) as error:
@@ -330,12 +338,15 @@ class _Pull:
     nats-py's own `fetch` waits for a full batch or its time to run out, seconds during which a page would lie there.
     """
 
-    def __init__(self, client: Client, consumer: str, inbox: str, handle: Handle, batch: int) -> None:
+    def __init__(
+        self, client: Client, consumer: str, inbox: str, handle: Handle, batch: int, gather: timedelta
+    ) -> None:
         self._client = client
         self._consumer = consumer
         self._inbox = f"{inbox}.pull{os.urandom(6).hex()}"
         self._handle = handle
         self._batch = batch
+        self._gather = gather.total_seconds()
         self._held: deque[Msg] = deque()
         self._wanted = 0
         self._arrived = asyncio.Event()
@@ -348,6 +359,8 @@ class _Pull:
         try:
             while True:
                 await self._wait()
+                if self._gather and len(self._held) < self._batch:
+                    await asyncio.sleep(self._gather)
                 batch = list(self._held)[: self._batch]
                 try:
                     await self._handle([Received.read(msg) for msg in batch])

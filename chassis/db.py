@@ -39,6 +39,8 @@ class Database:
             pool_use_lifo=True,  # few connections, whose statements are prepared, rather than each in turn
             connect_args={"application_name": f"tocsin-{name}", "connect_timeout": 5, "prepare_threshold": 1},
         )
+        # Without transactions: the ROLLBACK that ends one makes the driver drop every prepared statement.
+        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._checking: asyncio.Task[None] | None = None
         self._raw = psycopg_pool.AsyncConnectionPool(
             self.dsn,
@@ -77,9 +79,9 @@ class Database:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading; what it began is rolled back at the end of the block."""
+        """A connection for reading, each statement by itself, as of the moment at which it begins."""
         with _typed():
-            async with self.engine.connect() as conn:
+            async with self._reading.connect() as conn:
                 yield conn
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -56,8 +57,9 @@ class Consumer:
         subjects: Sequence[str],
         handle: Callable[[AsyncConnection, Sequence[Received]], Awaitable[None]],
         after: Callable[[Sequence[Received]], None] | None = None,
+        gather: timedelta = timedelta(),
     ) -> None:
-        """`handle` gets the events not seen before, in stream order, on the open transaction; `after` gets the same
+        """An event waits for others as long as `gather`. `handle` gets the events not seen before, in stream order, on the open transaction; `after` gets the same
         once they are committed: to wake a loop, say."""
         self._db = db
         self._bus = bus
@@ -66,12 +68,17 @@ class Consumer:
         self._subjects = subjects
         self._handle = handle
         self._after = after
+        self._gather = gather
         self.name = f"{durable}/{stream}"
 
     async def run(self) -> None:
         """Consumes for ever; only cancellation ends it."""
         await self._bus.consume(
-            stream=self._stream, durable=self._durable, subjects=self._subjects, handle=self._take
+            stream=self._stream,
+            durable=self._durable,
+            subjects=self._subjects,
+            handle=self._take,
+            gather=self._gather,
         )
 
     async def replay(self, event: Received) -> None:

@@ -21,9 +21,11 @@ from chassis.loop import DueLoop
 
 TOUCH = timedelta(milliseconds=500)
 """The longest that a leader leaves its session alone; after four times as long Postgres ends it, and its lock."""
-GATHER, LONGEST, TURN, INSPECT = 0.004, 0.032, 1.0, 5.0
+GATHER, LONGEST, TURN, INSPECT = 0.002, 0.032, 1.0, 5.0
 """Seconds: between two turns, of a leader that is busy all the time, of one turn, and between two looks at the broker's
 stream."""
+MANY = 16
+"""Events in one turn from which on a leader counts as busy."""
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])
 _refilled = Counter("tocsin_relay_refilled_total", "Events that the broker had lost.", ["stream"])
@@ -94,7 +96,7 @@ class Relay:
         self._floor = self._seen = 0
         self._writers: set[str] = set()
         self._inspected_at = self._turned_at = 0.0
-        self._gap = GATHER
+        self._gap, self._published = GATHER, 0
 
     def wake(self) -> None:
         """Tells that something was appended; replicas that do not lead ignore it."""
@@ -150,9 +152,9 @@ class Relay:
             self._turned_at = time.monotonic()
 
     async def _rest(self) -> None:
-        """What comes alone goes out at once; the longer events come without a pause, the more share a turn."""
+        """What comes alone goes out at once; the more events come without a pause, the more share a turn."""
         rest = self._turned_at + self._gap - time.monotonic()
-        self._gap = min(2 * self._gap, LONGEST) if rest > 0 else GATHER
+        self._gap = min(2 * self._gap, LONGEST) if rest > 0 and self._published >= MANY else GATHER
         await asyncio.sleep(max(0.0, rest))
 
     async def _wait(self, conn: psycopg.AsyncConnection, error: Unavailable) -> None:
@@ -199,6 +201,7 @@ class Relay:
     async def _drain(self, conn: psycopg.AsyncConnection) -> timedelta | None:
         """Publishes window by window; while one is under way, marks the one before and claims the next."""
         ends = time.monotonic() + TURN
+        self._published = 0
         window, done, seqs = await self._claim(conn, [], self._window), list[_Row](), list[int]()
         while window:
             crashpoint("relay.before_publish")
@@ -212,6 +215,7 @@ class Relay:
                 publishing.cancel()
             crashpoint("relay.after_publish")
             done = window[: len(seqs)]
+            self._published += len(done)
             if len(done) < len(window):
                 await self._mark(conn, done, seqs)
                 raise Unavailable("the broker did not acknowledge all", reason="NOT_ACKNOWLEDGED")

@@ -96,6 +96,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         subjects=consumer.ALERT_SUBJECTS,
         handle=recorder.record,
         after=lambda _: telling.wake(),
+        gather=consumer.GATHER,
     )
     notifications = Consumer(
         db=db,
@@ -105,6 +106,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         subjects=consumer.NOTIFICATION_SUBJECTS,
         handle=recorder.record,
         after=lambda _: telling.wake(),
+        gather=consumer.GATHER,
     )
     report_service_pb2_grpc.add_ReportServiceServicer_to_server(ReportApi(db, clock), server.grpc)
     streams = [consumer.ALERTS, consumer.NOTIFICATIONS]

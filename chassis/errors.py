@@ -123,7 +123,7 @@ class TimedOut(DomainError):
 
 
 class Unimplemented(DomainError):
-    """The method is announced and not built yet (501)."""
+    """This installation is not set up for it (501)."""
 
     code = grpc.StatusCode.UNIMPLEMENTED
     default_reason = "UNIMPLEMENTED"

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.escalation.domain.alert import Alert, Quiet
-from services.escalation.domain.grouping import Group, GroupKey, firing, in_front
+from services.escalation.domain.grouping import Group, GroupKey, firing, in_front, inhibits
 from services.escalation.domain.noise import AGGREGATIONS, INHIBITIONS, Side
 from services.escalation.domain.rules import Rules, Standing
 from services.escalation.storage import alerts as storage
@@ -74,16 +74,16 @@ class Judge:
         """Writes who stands for whom; new alerts must have been written before."""
         await kept.write_groups(self._conn, self._led)
         await noise.add_sources(self._conn, self._sources)
-        loud = {side.rule_id for one, side in self._sources if firing(self.alerts[one])}
+        loud = {side.rule_id for one, side in self._sources if inhibits(self.alerts[one])}
         await noise.review(self._conn, {INHIBITIONS + name for name in loud}, self._now + noise.GATHER)
 
     def _source(self, side: Side) -> UUID | None:
-        """An alert that fires and inhibits this one: one that was, else one of this very transaction."""
+        """An alert that inhibits this one: one that was, else one of this very transaction."""
         known = self._inhibitors.get(side)
-        if known is not None and (known not in self.alerts or firing(self.alerts[known])):
+        if known is not None and (known not in self.alerts or inhibits(self.alerts[known])):
             return known
         for alert_id, source in self._sources:
-            if source[:2] == side[:2] and not (source.both and side.both) and firing(self.alerts[alert_id]):
+            if source[:2] == side[:2] and not (source.both and side.both) and inhibits(self.alerts[alert_id]):
                 return alert_id
         return None
 

@@ -27,7 +27,7 @@ ERRORS = {
     "413": "The body is too large.",
     "429": "Over a rate or size limit.",
     "500": "The service failed.",
-    "501": "Announced and not built yet.",
+    "501": "This installation is not set up for it.",
     "503": "A part of the service is away; try again.",
     "504": "The deadline passed first.",
 }

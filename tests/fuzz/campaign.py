@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def announced(self) -> bool:
-        """Whether it is a method that says that it is not built yet."""
+        """Whether it says that the installation is not set up for it, for e-mail say."""
         return "[501]" in self.told
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from services.escalation.domain.alert import Alert, State
+from services.escalation.domain.noise import INHIBITIONS
 
 
 class GroupKey(NamedTuple):
@@ -32,6 +33,22 @@ def in_front(group: Group, parent: Alert | None, *, window: timedelta | None, no
     if parent is None or group.opened_at is None or not firing(parent):
         return None
     return parent.alert_id if window is None or now < group.opened_at + window else None
+
+
+def inhibits(alert: Alert) -> bool:
+    """Whether a source keeps its targets quiet: until it closes, also while a silence or a group keeps it quiet itself.
+
+    Not while it is inhibited: two that inhibit each other would both be quiet, and nobody would hear of either.
+    """
+    match alert.state:
+        case State.OPEN | State.ACKED:
+            return True
+        case State.SUPPRESSED:
+            return not alert.suppressed_by.startswith(INHIBITIONS)
+        case State.CLOSED:
+            return False
+        case never:
+            assert_never(never)
 
 
 def firing(alert: Alert) -> bool:

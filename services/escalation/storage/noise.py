@@ -62,14 +62,18 @@ _INHIBITORS = text(
     cross join lateral (
         select sources.alert_id from sources join alerts using (alert_id)
         where inhibition_rule_id = rule_id and equal_key = key and not (wanted."both" and sources."both")
-            and state in ('{State.OPEN}', '{State.ACKED}')
+            and state <> '{State.CLOSED}'
+            and not (state = '{State.SUPPRESSED}' and starts_with(suppressed_by, '{INHIBITIONS}'))
         order by sources.alert_id limit 1
     ) found"""
 )
 _ADD_SOURCES = text(
-    """insert into sources (inhibition_rule_id, equal_key, alert_id, "both")
-    select * from json_to_recordset(:rows) as source (rule_id text, key text, alert_id uuid, "both" boolean)
-    order by rule_id, key, alert_id on conflict do nothing"""
+    f"""with live as (
+        select alert_id from alerts where alert_id = any (:ids) and state <> '{State.CLOSED}' order by alert_id for share
+    )
+    insert into sources (inhibition_rule_id, equal_key, alert_id, "both")
+    select source.* from json_to_recordset(:rows) as source (rule_id text, key text, alert_id uuid, "both" boolean)
+    join live using (alert_id) order by rule_id, key, alert_id on conflict do nothing"""
 )
 _FORGET_SOURCES = text("delete from sources where inhibition_rule_id = :rule_id")
 
@@ -153,10 +157,11 @@ async def inhibitors(conn: AsyncConnection, targets: Iterable[Side]) -> dict[Sid
 
 
 async def add_sources(conn: AsyncConnection, sources: Sequence[tuple[UUID, Side]]) -> None:
-    """Remembers which alerts inhibit others while they fire."""
+    """Remembers which alerts inhibit others; those that have closed by now are none, and one that closes is waited for."""
     if sources:
         rows = [{**side._asdict(), "alert_id": str(alert_id)} for alert_id, side in sources]
-        await conn.execute(_ADD_SOURCES, {"rows": json.dumps(rows)})
+        ids = [alert_id for alert_id, _ in sources]
+        await conn.execute(_ADD_SOURCES, {"rows": json.dumps(rows), "ids": ids})
 
 
 async def forget_sources(conn: AsyncConnection, rule_id: str) -> None:

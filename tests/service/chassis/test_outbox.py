@@ -54,9 +54,10 @@ async def test_events_are_read_as_they_were_appended(db: Database) -> None:
 
 
 async def test_an_event_goes_with_its_transaction(db: Database) -> None:
-    async with db.connect() as conn:
+    async with db.begin() as conn:
         await outbox.append(conn, [event(1)])
         assert (await conn.execute(text("select count(*) from outbox"))).scalar_one() == 1
+        await conn.rollback()
     assert await scalar(db, "select count(*) from outbox") == 0
 
 
@@ -104,7 +105,7 @@ async def test_replicas_may_maintain_at_the_same_time(db: Database) -> None:
 
 async def test_a_long_reader_is_not_waited_for(db: Database) -> None:
     await outbox.maintain(db, now=NOW)
-    async with db.connect() as reader:
+    async with db.begin() as reader:
         await reader.execute(text("select count(*) from outbox"))
         with pytest.raises(Unavailable):
             await outbox.maintain(db, now=NOW + 20 * DAY)

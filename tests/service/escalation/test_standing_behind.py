@@ -149,16 +149,35 @@ async def test_what_matches_both_sides_inhibits_neither_itself_nor_its_like(stag
     await becomes(stage, one, Alert.SUPPRESSED, "inhibition-rules/severe")
 
 
-async def test_a_silenced_source_inhibits_nothing_until_it_is_heard_again(stage: World) -> None:
-    """Somebody has said that it does not matter."""
+async def test_a_silenced_source_goes_on_inhibiting(stage: World) -> None:
+    """As Alertmanager has it: what follows from a known failure is no news, whichever came first."""
     await inhibit(stage, "power", 'kind="power"', 'kind="host"')
+    before = await stage.here.open(labels=RACK)
     await silence(stage, "known", 'kind="power"')
     source = await stage.here.open(labels=POWER)
     target = await stage.here.open(labels=RACK)
-    assert (source.state, target.state) == (Alert.SUPPRESSED, Alert.OPEN)
+    assert (source.state, target.state) == (Alert.SUPPRESSED, Alert.SUPPRESSED)
+    await becomes(stage, before, Alert.SUPPRESSED, "inhibition-rules/power")
     await expire(stage, "known")
     await becomes(stage, source, Alert.OPEN)
-    await becomes(stage, target, Alert.SUPPRESSED, "inhibition-rules/power")
+    await reviewed(stage)
+    assert (await stage.here.get(target)).state == Alert.SUPPRESSED
+    await stage.here.close(source)
+    for alert in (before, target):
+        await becomes(stage, alert, Alert.OPEN)
+
+
+async def test_of_two_that_inhibit_each_other_one_is_heard(stage: World) -> None:
+    """An inhibited source inhibits nothing: somebody must hear of it."""
+    await inhibit(stage, "one", 'kind="power"', 'kind="host"')
+    await inhibit(stage, "two", 'kind="host"', 'kind="power"')
+    first = await stage.here.open(labels=POWER)
+    second = await stage.here.open(labels=RACK)
+    await becomes(stage, second, Alert.SUPPRESSED, "inhibition-rules/one")
+    await reviewed(stage)
+    assert (await stage.here.get(first)).state == Alert.OPEN
+    await stage.here.close(first)
+    await becomes(stage, second, Alert.OPEN)
 
 
 async def test_an_inhibition_rule_lives(stage: World) -> None:

@@ -14,7 +14,7 @@ settings.register_profile("tocsin", deadline=None)  # a busy machine is no wrong
 settings.load_profile("tocsin")
 
 # Each worker has ports of its own: what one has found free must not be taken by another before it is used.
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
-os.environ.setdefault("TOCSIN_PORTS", f"{20_000 + 3_000 * _worker}-{23_000 + 3_000 * _worker}")
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
+os.environ.setdefault("TOCSIN_PORTS", f"{20_000 + 6_000 * _worker}-{26_000 + 6_000 * _worker}")
 
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.nats"]

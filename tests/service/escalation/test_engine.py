@@ -11,8 +11,8 @@ import pytest
 
 from chassis.errors import DomainError, Invalid
 from chassis.wire import timestamp
-from cli.stack.ports import Ports
 from tests.fixtures.eventually import eventually
+from tests.fixtures.ports import PORTS
 from tests.service.escalation.world import KEY, World
 from tocsin.escalation.v1 import alert_service_pb2_grpc
 from tocsin.escalation.v1.alert_pb2 import Alert, EscalationExecution
@@ -259,7 +259,7 @@ async def test_another_replica_goes_on_when_one_stops(stage: World) -> None:
 
 async def test_a_trigger_whose_answer_is_lost_can_be_repeated(stage: World) -> None:
     """The same request id answers the alert that was opened before the process died."""
-    doomed = process(stage, "trigger.after_commit", TOCSIN_LISTEN=(address := f"127.0.0.1:{Ports().take()}"))
+    doomed = process(stage, "trigger.after_commit", TOCSIN_LISTEN=(address := f"127.0.0.1:{PORTS.take()}"))
     try:
         request = TriggerAlertRequest(title="once", request_id="r")
         alerts = alert_service_pb2_grpc.AlertServiceStub(stage.channel(address))

@@ -23,10 +23,10 @@ from chassis.ids import uuid7
 from chassis.server import Context, Server
 from chassis.wire import instant, timestamp
 from cli.stack.nats import Nats
-from cli.stack.ports import Ports
 from services.escalation.config import Config
 from services.escalation.main import build
 from tests.fixtures.eventually import eventually
+from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
 from tocsin.escalation.v1 import (
     alert_pb2,
@@ -73,7 +73,7 @@ class Peer:
     """A service that escalation calls; it can go away, and come back at the same address."""
 
     def __init__(self, scopes: dict[str, str]) -> None:
-        self.address = f"127.0.0.1:{Ports().take()}"
+        self.address = f"127.0.0.1:{PORTS.take()}"
         self._scopes = scopes
         self._server: Server | None = None
 

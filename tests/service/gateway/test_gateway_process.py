@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from cli.stack.ports import Ports
 from tests.fixtures.eventually import eventually
+from tests.fixtures.ports import PORTS
 from tests.service.gateway.stage import KEY
 
 ROOT = Path(__file__).parents[3]
@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 async def test_it_serves_counts_and_stops() -> None:
     """SIGTERM ends it with status 0."""
-    ports = Ports()
-    listen, metrics = (f"127.0.0.1:{ports.take()}" for _ in range(2))
+    listen, metrics = (f"127.0.0.1:{PORTS.take()}" for _ in range(2))
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",

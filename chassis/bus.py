@@ -23,7 +23,7 @@ from chassis.loop import reason_of
 
 __all__ = ["Bus", "Epoch", "Received", "StreamState"]
 
-ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 30, 7 * 86_400
+ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 10, 7 * 86_400
 """Seconds: for the broker to answer, for a pull request to stand (what a restarted broker forgets is asked for
 again after them), until what was not acknowledged comes again, and for which streams keep events."""
 FIRST_RETRY, LAST_RETRY, RECONNECT = 0.1, 2.0, 0.25

@@ -15,8 +15,8 @@ from cli.stack.ports import Ports
 ROOT = Path(__file__).parents[2]
 PROJECT = "tocsin-test"
 SERVICES = ("roster", "escalation", "notify", "sla")
-PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
-"""Where the containers' own network is, and the sink in it."""
+PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8"
+"""Where the containers' own network is, and the sink in it; and the loopback, as `tocsin up` has it."""
 
 
 def main() -> int:

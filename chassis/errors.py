@@ -1,6 +1,6 @@
 """The errors that cross service borders: five kinds, each with a stable reason and the fields at fault."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -11,6 +11,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "tocsin"
+ROOM, LONGEST = 4_000, 1_000
+"""Bytes of named fields and characters of a message that an error carries: clients take 8 KiB of metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class DomainError(Exception):
         facts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
         self.reason = reason or self.default_reason
         self.fields = tuple(fields)
         self.retry_after = retry_after
@@ -155,6 +157,17 @@ class Problems:
             raise Invalid(message, fields=self.found)
 
 
+def _fitting(fields: Sequence[Field]) -> Iterator[Field]:
+    """As many as a call's metadata holds, and how many more there are."""
+    room = ROOM
+    for place, field in enumerate(fields):
+        room -= len(f"{field.path}{field.description}".encode())
+        if room < 0:
+            yield Field("", f"{len(fields) - place} more fields are wrong")
+            return
+        yield field
+
+
 def to_status(error: DomainError) -> status_pb2.Status:
     """The google.rpc.Status of an error: ErrorInfo always, BadRequest when fields are named, RetryInfo when known."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.facts)
@@ -162,7 +175,7 @@ def to_status(error: DomainError) -> status_pb2.Status:
     if error.fields:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=f.path, description=f.description)
-            for f in error.fields
+            for f in _fitting(error.fields)
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     if error.retry_after is not None:

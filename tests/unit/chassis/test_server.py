@@ -41,6 +41,13 @@ class Api(responder_service_pb2_grpc.ResponderServiceServicer):
                 problems.add("a", "is wrong")
                 problems.add("b", "is wrong too")
                 problems.check()
+            case "all-wrong":
+                problems = errors.Problems()
+                for number in range(2_000):
+                    problems.add(
+                        f"scopes[{number}]", "is not ä scope; want one of these, whose names are long"
+                    )
+                problems.check()
             case "bug":
                 raise ZeroDivisionError("secret detail")
             case "away-once" if self.calls < 3:
@@ -93,6 +100,17 @@ async def test_a_domain_error_comes_back_as_itself() -> None:
         with pytest.raises(errors.Invalid) as wrong:
             await get(server, "wrong")
         assert [field.path for field in wrong.value.fields] == ["a", "b"]
+
+
+async def test_an_error_with_very_many_fields_fits_into_a_call() -> None:
+    """As many as fit are named, and the others counted."""
+    async with serving(scripted()) as server:
+        with pytest.raises(errors.Invalid) as wrong:
+            await get(server, "all-wrong")
+    named = wrong.value.fields
+    assert [field.path for field in named[:-1]] == [f"scopes[{number}]" for number in range(len(named) - 1)]
+    assert len(named) > 50
+    assert named[-1].description == f"{2_000 - len(named) + 1} more fields are wrong"
 
 
 async def test_a_bug_is_internal_and_tells_nothing() -> None:

@@ -31,12 +31,10 @@ _seconds = Histogram("tocsin_flush_seconds", "How long flushes took.", ["batch"]
 class GroupCommit(Generic[Item, Answer]):
     """Hands items to `flush` in groups (DESIGN §7).
 
-    An item that comes while nothing is under way is flushed at once. While a flush is under way items gather; the
-    next one starts as soon as about three quarters of the recent concurrency is waiting, after the end of one at the
-    latest after `gather`. One such flush is under way at a time, so `flush` sees items in the order of submission.
-    Where order does not matter `lanes` may be more: then each waits for its share of the concurrency, so that one
-    group is written while the callers of another are served. A batch of 64 items or more goes straight through
-    instead, on up to four flushes beside it.
+    An item that comes while nothing is under way is flushed at once. While a flush is under way items gather; when
+    it ends, the next one starts as soon as about three quarters of the recent concurrency is waiting, at the latest
+    after `gather`. One such flush is under way at a time, so `flush` sees items in the order of submission. A batch
+    of 64 items or more goes straight through instead, on up to four flushes beside it.
     """
 
     def __init__(
@@ -46,18 +44,16 @@ class GroupCommit(Generic[Item, Answer]):
         *,
         limit: int = 256,
         gather: timedelta = timedelta(milliseconds=4),
-        lanes: int = 1,
     ) -> None:
         """`flush` gets at most `limit` items and answers each, in order; when it raises, all of them get that."""
         self._flush = flush
         self._limit = limit
         self._gather = gather.total_seconds()
-        self._lanes = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._next: asyncio.TimerHandle | None = None
-        self._soon = False
+        self._enough: asyncio.Event = asyncio.Event()
+        self._target = 1
         self._recent = 1.0
-        self._under_way: list[int] = []
+        self._small: asyncio.Task[None] | None = None
         self._large = asyncio.Semaphore(ACROSS)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._size = _sizes.labels(name)
@@ -80,34 +76,17 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def drain(self) -> None:
         """Waits until everything submitted so far has been answered."""
-        while self._tasks or self._waiting:
-            await (asyncio.wait(self._tasks) if self._tasks else asyncio.sleep(self._gather))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _enqueue(self, item: Item) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        idle = not self._under_way and self._next is None
-        if idle or (len(self._under_way) < self._lanes and len(self._waiting) >= self._enough()):
-            self._start_in(0)
+        if self._small is None:
+            self._small = self._spawn(self._flush_waiting())
+        elif len(self._waiting) >= self._target:
+            self._enough.set()
         return future
-
-    def _enough(self) -> int:
-        """How many items are worth a flush while others come."""
-        return min(math.ceil(ENOUGH * self._recent / self._lanes), self._limit)
-
-    def _start_in(self, seconds: float) -> None:
-        """Has the next flush start then, with all that have come by then; at once means after what runs just now."""
-        if self._next is None or not (seconds or self._soon):
-            if self._next is not None:
-                self._next.cancel()
-            self._soon = not seconds
-            self._next = asyncio.get_running_loop().call_later(seconds, self._start)
-
-    def _start(self) -> None:
-        self._next = None
-        if group := self._take():
-            self._under_way.append(len(group))
-            self._spawn(self._flush_group(group))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -115,15 +94,18 @@ class GroupCommit(Generic[Item, Answer]):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _flush_group(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
-        answers = await self._call([item for item, _ in group])
-        present = sum(self._under_way) + len(self._waiting)
-        self._recent += MEMORY * (present - self._recent)
-        for (_, future), answer in zip(group, answers, strict=True):
-            _settle(future, answer)
-        self._under_way.remove(len(group))
-        if self._waiting:
-            self._start_in(0 if len(self._waiting) >= self._enough() else self._gather)
+    async def _flush_waiting(self) -> None:
+        """Flushes until nobody waits: the first group at once, the following ones gathered."""
+        try:
+            while group := self._take():
+                answers = await self._call([item for item, _ in group])
+                self._recent += MEMORY * (len(group) + len(self._waiting) - self._recent)
+                for (_, future), answer in zip(group, answers, strict=True):
+                    _settle(future, answer)
+                if self._waiting:
+                    await self._gathered()
+        finally:
+            self._small = None
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         group: list[tuple[Item, asyncio.Future[Answer]]] = []
@@ -132,6 +114,17 @@ class GroupCommit(Generic[Item, Answer]):
             if not entry[1].cancelled():
                 group.append(entry)
         return group
+
+    async def _gathered(self) -> None:
+        self._target = min(math.ceil(ENOUGH * self._recent), self._limit)
+        if self._gather <= 0 or len(self._waiting) >= self._target:
+            return
+        self._enough.clear()
+        timer = asyncio.get_running_loop().call_later(self._gather, self._enough.set)
+        try:
+            await self._enough.wait()
+        finally:
+            timer.cancel()
 
     async def _through(self, items: Sequence[Item]) -> list[Answer | Exception]:
         answers: list[Answer | Exception] = []

@@ -23,6 +23,8 @@ from chassis.loop import reason_of
 
 __all__ = ["Bus", "Epoch", "Received", "StreamState"]
 
+MOST_TOLD = 100
+"""Errors of one connection that are remembered, so that each is logged once."""
 ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 10, 7 * 86_400
 """Seconds: for the broker to answer, for a pull request to stand (what a restarted broker forgets is asked for
 again after them), until what was not acknowledged comes again, and for which streams keep events."""
@@ -108,7 +110,7 @@ class Bus:
         self._pulls: dict[str, _Pull] = {}
         self._windows: dict[int, _Window] = {}
         self._numbers = count()
-        self._last_error = ""
+        self._told = set[tuple[str, str]]()
 
     @property
     def connected(self) -> bool:
@@ -271,7 +273,7 @@ class Bus:
 
     async def _on_connected(self) -> None:
         self.connections += 1
-        self._last_error = ""
+        self._told.clear()
         self._up.set()
         _log.info("broker_connected", connections=self.connections)
         try:
@@ -297,10 +299,12 @@ class Bus:
             self._report(reason_of(error), text)
 
     def _report(self, reason: str, text: str) -> None:
-        """Counts an error, and logs it unless it is the same as the last one."""
+        """Counts an error, and logs it once per connection."""
         _errors.labels(reason).inc()
-        if self._last_error != reason + text:
-            self._last_error = reason + text
+        if (reason, text) not in self._told:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            self._told.add((reason, text))
             _log.error("broker_error", reason=reason, error=text)
 
     async def _on_ack(self, msg: Msg) -> None:

@@ -39,8 +39,6 @@ from tocsin.escalation.v1 import alert_pb2
 
 KNOWN = 10_000
 """How many dedup keys are remembered."""
-LANES = 2
-"""How many groups are written at the same time: their order does not matter, dedup keys are settled by locks."""
 ATTEMPTS = 5
 """How often a group is tried when others open the same keys at the same moment."""
 
@@ -113,7 +111,7 @@ class Triggers:
         self._rules = rules
         self._clock = clock
         self._committed = committed
-        self._group = GroupCommit[Trigger, Triggered]("trigger", self._flush, lanes=LANES)
+        self._group = GroupCommit[Trigger, Triggered]("trigger", self._flush)
         self._known: dict[str, None] = {}
 
     async def submit(self, told: Told) -> Triggered:

@@ -245,37 +245,3 @@ async def test_busy_callers_share_flushes_fairly(callers: int) -> None:
     assert sum(flushes) / len(flushes) >= callers * 0.4, (
         "nearly half of the callers share a flush, at the least"
     )
-
-
-async def test_lanes_share_the_concurrency() -> None:
-    """With two, a group is written while another gathers, and never more than two are."""
-    store = Store(manual=True)
-    group = GroupCommit("test", store, gather=LONG, lanes=2)
-    group._recent = 8
-    tasks = start(group, 1)
-    await passes()
-    tasks += start(group, 2, 3)
-    await passes()
-    assert store.flushes == [[1]], "two are less than three quarters of four"
-    tasks += start(group, 4)
-    await passes()
-    assert store.flushes == [[1], [2, 3, 4]]
-    tasks += start(group, *range(5, 15))
-    await passes()
-    assert (len(store.flushes), store.running) == (2, 2)
-    store.gate.set()
-    async with asyncio.timeout(5):
-        assert await asyncio.gather(*tasks) == [n * 10 for n in range(1, 15)]
-    assert store.most == 2
-
-
-async def test_draining_waits_for_what_still_gathers() -> None:
-    group = GroupCommit("test", Store(), gather=timedelta(milliseconds=20))
-    group._recent = 100
-    tasks = start(group, 1, 2)
-    await passes(1)
-    tasks += start(group, 3)
-    await passes(1)
-    async with asyncio.timeout(5):
-        await group.drain()
-    assert all(task.done() for task in tasks)

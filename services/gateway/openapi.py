@@ -32,7 +32,7 @@ ERRORS = {
     "504": "The deadline passed first.",
 }
 VERBS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
-WITH_VARIABLES, WITH_BODY = ("404",), ("409", "413")
+WITH_VARIABLES, WITH_BODY, CHANGING = ("404",), ("413",), ("409",)
 ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
 STATUS_SCHEMA: Json = {
     "type": "object",
@@ -218,6 +218,7 @@ def _body(rule: Rule, schemas: Schemas) -> Json:
 def _responses(rule: Rule, schemas: Schemas) -> Json:
     statuses = [*ALWAYS, *(WITH_VARIABLES if rule.template.variables else ())]
     statuses += WITH_BODY if rule.body else ()
+    statuses += () if rule.verb == "GET" else CHANGING
     return {
         "200": _answer(rule, schemas),
         **{status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)},

@@ -51,6 +51,16 @@ class Coverage:
         await self._keep(told, at)
         return {target: Cover(responders) for target, responders in told.items()}
 
+    async def learn(self, targets: Collection[str], at: datetime) -> None:
+        """Remembers what targets mean, for when roster is away. Raises a DomainError when it is.
+
+        What another replica has written since this one asked last is looked at too.
+        """
+        told = await self._ask(targets, at, DEADLINE)
+        async with self._db.connect() as conn:
+            self._kept |= await executions.last_coverage(conn, targets)
+        await self._keep(told, at)
+
     async def foreseen(self, targets: Collection[str], at: datetime) -> Mapping[str, Cover]:
         """The same for an instant that has not come; nothing is remembered of it."""
         if not targets:

@@ -43,7 +43,7 @@ class Handovers:
         found = [convert.arrival(event.data) for event in events]
         await storage.note(conn, [one for one in found if one.incoming], self._clock.now())
 
-    def wake(self, _: Sequence[Received] = ()) -> None:
+    def wake(self) -> None:
         """Tells that there are new handovers."""
         self._loop.wake()
 

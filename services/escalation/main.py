@@ -1,12 +1,12 @@
 """The escalation service, wired by hand: read it from top to bottom."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from chassis import outbox
 from chassis.auth import mint, scopes_of
-from chassis.bus import Bus
+from chassis.bus import Bus, Received
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.inbox import Consumer
@@ -37,6 +37,7 @@ from services.escalation.ownership import Ownership
 from services.escalation.pager import Pager
 from services.escalation.planning import Planning
 from services.escalation.reviews import Reviews
+from services.escalation.rounds import Rounds
 from services.escalation.steps import Steps
 from services.escalation.storage import forgetting
 from services.escalation.storage import rules as stored
@@ -123,6 +124,12 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     reviews = Reviews(db=db, rules=rules, clock=clock, committed=changed)
     verbs = Verbs(db=db, clock=clock, committed=acted)
     handing_over = handovers.Handovers(db=db, clock=clock, armed=changed)
+    rounds = Rounds(rules=rules, coverage=coverage, clock=clock)
+
+    def handed_over(_: Sequence[Received]) -> None:
+        handing_over.wake()
+        rounds.hasten()
+
     arrivals = Consumer(
         db=db,
         bus=bus,
@@ -130,7 +137,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         durable="escalation",
         subjects=handovers.SUBJECTS,
         handle=handing_over.handle,
-        after=handing_over.wake,
+        after=handed_over,
     )
     out_of_reach = Consumer(
         db=db,
@@ -211,7 +218,15 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
             *(
-                [engine.run, pager.run, announcer.run, reviews.run, handing_over.run, watchdog.run]
+                [
+                    engine.run,
+                    pager.run,
+                    announcer.run,
+                    reviews.run,
+                    handing_over.run,
+                    watchdog.run,
+                    rounds.run,
+                ]
                 if config.engine
                 else []
             ),

@@ -97,6 +97,13 @@ class Rules:
                 self._followed[policy_id] = followed
         return followed
 
+    @property
+    def targets(self) -> set[str]:
+        """Every target that a policy may tell."""
+        policies = [self.followed(policy_id) for policy_id in {*self._policies, DEFAULT}]
+        steps = {target for policy in policies for step in policy.steps for target in step.targets}
+        return steps.union(policy.catch_all for policy in policies)
+
     def policy_for(self, facts: Facts, *, named: str = "") -> EscalationPolicy:
         """The policy that is named and exists, else the first by priority, then id, whose matchers all match.
 

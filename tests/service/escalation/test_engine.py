@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -185,6 +186,31 @@ async def test_roster_away_means_the_last_known_coverage(stage: World) -> None:
         (["alice"], True),
     ]
     assert [page.execution.stale for page in stage.notify.pages.values()][:2] == [False, True]
+
+
+def known(stage: World, *people: str) -> Callable[[], Awaitable[bool]]:
+    """Whether escalation has learned by now whom `oncall://db` means."""
+
+    async def learned() -> bool:
+        return (list(people),) in await stage.rows(
+            "select responders from coverage where target = 'oncall://db'"
+        )
+
+    return learned
+
+
+async def test_who_was_never_asked_for_is_known_when_roster_is_away(stage: World) -> None:
+    """Roster is asked in advance: when a policy names somebody, and when somebody comes on call."""
+    stage.roster.on_call["oncall://db"] = ["alice"]
+    await stage.here.policy("p", (["oncall://db"], 60))
+    await eventually(known(stage, "alice"))
+    stage.roster.on_call["oncall://db"] = ["bob"]
+    await stage.hand_over("db", "alice", "bob", at=stage.now)
+    await eventually(known(stage, "bob"))
+    await stage.roster.stop()
+    alert = await stage.here.open(policy_id="p")
+    assert await stage.pages(1) == [("disk full", 1, ["bob"])]
+    assert (await stage.here.steps(alert))[0].stale
 
 
 async def test_roster_that_does_not_answer_is_away(stage: World) -> None:

@@ -137,14 +137,14 @@ KINDS = (
         one="aggregation rule",
         path="/aggregation-rules",
         identity="aggregation_rule_id",
-        fields=("matchers", "group_by", "window"),
+        fields=("matchers", "group_by", "window", "team_id"),
     ),
     Kind(
         section="inhibition_rules",
         one="inhibition rule",
         path="/inhibition-rules",
         identity="inhibition_rule_id",
-        fields=("source_matchers", "target_matchers", "equal"),
+        fields=("source_matchers", "target_matchers", "equal", "team_id"),
     ),
     Kind(
         section="integrations",

@@ -24,6 +24,7 @@ from messaging import api as messaging_api
 from messaging import gauges
 from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
+from services.escalation.api.changes import RuleChanges
 from services.escalation.api.feed import Feed
 from services.escalation.api.ingest import IngestingIntegrationApi
 from services.escalation.api.noise import NoiseApi
@@ -111,7 +112,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         changed()
         reviews.wake()
 
-    ownership = Ownership(roster)
+    changes = RuleChanges(db=db, rules=rules, wakeups=wakeups, ownership=Ownership(roster))
     coverage = Coverage(db=db, roster=roster)
     steps = Steps(db=db, rules=rules, coverage=coverage, clock=clock, committed=stepped)
     foresight = Foresight(db=db, steps=steps, coverage=coverage, clock=clock)
@@ -169,16 +170,12 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
-        PolicyApi(db=db, rules=rules, wakeups=wakeups, clock=clock, ownership=ownership, planning=planning),
+        PolicyApi(db=db, rules=rules, changes=changes, clock=clock, planning=planning),
         server.grpc,
     )
-    noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(
-        NoiseApi(db, rules, wakeups, clock), server.grpc
-    )
+    noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(NoiseApi(db, changes, clock), server.grpc)
     integration_service_pb2_grpc.add_IntegrationServiceServicer_to_server(
-        IngestingIntegrationApi(
-            db, rules, wakeups, clock, ownership=ownership, triggers=triggers, verbs=verbs
-        ),
+        IngestingIntegrationApi(db, changes, clock, rules=rules, triggers=triggers, verbs=verbs),
         server.grpc,
     )
 

@@ -12,15 +12,14 @@ from chassis.errors import DomainError, Problems, Refused, Unauthenticated, to_s
 from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.validation import count
-from chassis.wake import Wakeups
 from services.escalation.api.alerts import OUTCOMES, acknowledged, known
+from services.escalation.api.changes import RuleChanges
 from services.escalation.api.integrations import IntegrationApi
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
 from services.escalation.domain.alert import By
 from services.escalation.domain.integration import Integration
 from services.escalation.domain.rules import Rules
-from services.escalation.ownership import Ownership
 from services.escalation.storage import alerts as storage
 from services.escalation.triggers import Told, Triggers
 from services.escalation.verbs import Verbs
@@ -42,15 +41,14 @@ class IngestingIntegrationApi(IntegrationApi):
     def __init__(
         self,
         db: Database,
-        rules: Snapshot[Rules],
-        wakeups: Wakeups,
+        changes: RuleChanges,
         clock: Clock,
         *,
-        ownership: Ownership,
+        rules: Snapshot[Rules],
         triggers: Triggers,
         verbs: Verbs,
     ) -> None:
-        super().__init__(db, rules, wakeups, clock, ownership)
+        super().__init__(db, changes, clock)
         self._rules = rules
         self._triggers = triggers
         self._verbs = verbs

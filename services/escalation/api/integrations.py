@@ -1,8 +1,5 @@
 """IntegrationService, the part that configures: unpack, one transaction, pack."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-
 from google.protobuf.empty_pb2 import Empty
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,13 +8,9 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.server import Context
-from chassis.snapshot import Snapshot
-from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import integrations as convert
 from services.escalation.domain.integration import Integration, hashed, new_routing_key, revoked, rotated
-from services.escalation.domain.rules import Rules
-from services.escalation.ownership import Ownership, unmoved
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
 
@@ -25,13 +18,10 @@ from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integ
 class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     """Integrations; what they send is taken by a subclass."""
 
-    def __init__(
-        self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock, ownership: Ownership
-    ) -> None:
+    def __init__(self, db: Database, changes: RuleChanges, clock: Clock) -> None:
         self._db = db
-        self._changes = RuleChanges(db, rules, wakeups)
+        self._changes = changes
         self._clock = clock
-        self._ownership = ownership
 
     async def CreateIntegration(
         self, request: integration_service_pb2.CreateIntegrationRequest, _: Context
@@ -43,8 +33,7 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
             routing_key_sha256=hashed(routing_key),
             now=now,
         )
-        await self._ownership.check("", made.team_id)
-        async with self._changes.begin() as conn:
+        async with self._changes.adding(made.team_id) as conn:
             kept = await storage.INTEGRATIONS.create(conn, made, request.request_id)
             if kept is made:
                 await self._check_policy(conn, made.policy_id)
@@ -61,23 +50,9 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def GetIntegration(
         self, request: integration_service_pb2.GetIntegrationRequest, _: Context
     ) -> integration_pb2.Integration:
-        return convert.integration_message(await self._get(request.integration_id), self._clock.now())
-
-    async def _get(self, integration_id: str) -> Integration:
         async with self._db.connect() as conn:
-            return await storage.INTEGRATIONS.get(conn, integration_id)
-
-    @asynccontextmanager
-    async def _change(
-        self, integration_id: str, wanted: Callable[[Integration], Integration] = lambda one: one
-    ) -> AsyncIterator[tuple[AsyncConnection, Integration]]:
-        """A transaction that may change the integration, when the caller may make what is `wanted` of it."""
-        seen = await self._get(integration_id)
-        await self._ownership.check(seen.team_id, wanted(seen).team_id)
-        async with self._changes.begin() as conn:
-            old = await storage.INTEGRATIONS.get(conn, integration_id)
-            unmoved(old.team_id, seen.team_id)
-            yield conn, old
+            kept = await storage.INTEGRATIONS.get(conn, request.integration_id)
+        return convert.integration_message(kept, self._clock.now())
 
     async def ListIntegrations(
         self, request: integration_service_pb2.ListIntegrationsRequest, _: Context
@@ -96,7 +71,7 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def DeleteIntegration(
         self, request: integration_service_pb2.DeleteIntegrationRequest, _: Context
     ) -> Empty:
-        async with self._change(request.integration_id) as (conn, _old):
+        async with self._changes.editing(storage.INTEGRATIONS, request.integration_id) as (conn, _old):
             await storage.INTEGRATIONS.delete(conn, request.integration_id)
         return Empty()
 
@@ -106,7 +81,8 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         def edited(old: Integration) -> Integration:
             return convert.changed_integration(old, request.integration, request.update_mask)
 
-        async with self._change(request.integration.integration_id, edited) as (conn, old):
+        key = request.integration.integration_id
+        async with self._changes.editing(storage.INTEGRATIONS, key, edited) as (conn, old):
             made = edited(old)
             await storage.INTEGRATIONS.replace(conn, made)
             await self._check_policy(conn, made.policy_id)
@@ -116,7 +92,7 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
         self, request: integration_service_pb2.RotateIntegrationKeyRequest, _: Context
     ) -> integration_pb2.Integration:
         routing_key, grace, now = new_routing_key(), convert.grace(request), self._clock.now()
-        async with self._change(request.integration_id) as (conn, old):
+        async with self._changes.editing(storage.INTEGRATIONS, request.integration_id) as (conn, old):
             made = rotated(old, routing_key, grace, now)
             await storage.INTEGRATIONS.replace(conn, made)
         return convert.integration_message(made, now, routing_key=routing_key)
@@ -124,7 +100,7 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
     async def RevokePreviousKey(
         self, request: integration_service_pb2.RevokePreviousKeyRequest, _: Context
     ) -> integration_pb2.Integration:
-        async with self._change(request.integration_id) as (conn, old):
+        async with self._changes.editing(storage.INTEGRATIONS, request.integration_id) as (conn, old):
             made = revoked(old)
             await storage.INTEGRATIONS.replace(conn, made)
         return convert.integration_message(made, self._clock.now())

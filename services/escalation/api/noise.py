@@ -10,13 +10,10 @@ from chassis import auth, paging
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.server import Context
-from chassis.snapshot import Snapshot
-from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import noise as convert
 from services.escalation.domain.alert import SILENCES
-from services.escalation.domain.noise import AGGREGATIONS, INHIBITIONS
-from services.escalation.domain.rules import Rules
+from services.escalation.domain.noise import AGGREGATIONS, INHIBITIONS, AggregationRule, InhibitionRule
 from services.escalation.domain.silence import SilenceRule, SilenceState, expire
 from services.escalation.storage import rules as storage
 from services.escalation.storage.noise import forget_sources
@@ -26,9 +23,9 @@ from tocsin.escalation.v1 import noise_pb2, noise_service_pb2, noise_service_pb2
 class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     """Silences, aggregation and inhibition rules."""
 
-    def __init__(self, db: Database, rules: Snapshot[Rules], wakeups: Wakeups, clock: Clock) -> None:
+    def __init__(self, db: Database, changes: RuleChanges, clock: Clock) -> None:
         self._db = db
-        self._changes = RuleChanges(db, rules, wakeups)
+        self._changes = changes
         self._clock = clock
 
     async def CreateSilenceRule(
@@ -39,7 +36,7 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
             request.silence_rule, request_id=request.request_id, created_by=auth.caller().subject, now=now
         )
         review = SILENCES + rule.silence_rule_id
-        async with self._changes.begin(review=review, at=rule.changes_at(now) and now) as conn:
+        async with self._changes.adding(rule.team_id, review=review, at=rule.changes_at(now) and now) as conn:
             rule = await storage.SILENCES.create(conn, rule, request.request_id)
         return convert.silence_message(rule, now)
 
@@ -69,16 +66,18 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
         self, request: noise_service_pb2.DeleteSilenceRuleRequest, _: Context
     ) -> Empty:
         review = SILENCES + request.silence_rule_id
-        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
-            await storage.SILENCES.delete(conn, request.silence_rule_id)
+        async with self._changes.editing(
+            storage.SILENCES, request.silence_rule_id, review=review, at=self._clock.now()
+        ) as (conn, old):
+            await storage.SILENCES.delete(conn, old.silence_rule_id)
         return Empty()
 
     async def ExpireSilenceRule(
         self, request: noise_service_pb2.ExpireSilenceRuleRequest, _: Context
     ) -> noise_pb2.SilenceRule:
-        now = self._clock.now()
-        async with self._changes.begin(review=SILENCES + request.silence_rule_id, at=now) as conn:
-            rule = expire(await storage.SILENCES.get(conn, request.silence_rule_id), now)
+        now, key = self._clock.now(), request.silence_rule_id
+        async with self._changes.editing(storage.SILENCES, key, review=SILENCES + key, at=now) as (conn, old):
+            rule = expire(old, now)
             await storage.SILENCES.replace(conn, rule)
         return convert.silence_message(rule, now)
 
@@ -88,7 +87,7 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
         rule = convert.aggregation(
             request.aggregation_rule, request_id=request.request_id, now=self._clock.now()
         )
-        async with self._changes.begin() as conn:
+        async with self._changes.adding(rule.team_id) as conn:
             rule = await storage.AGGREGATIONS.create(conn, rule, request.request_id)
         return convert.aggregation_message(rule)
 
@@ -116,20 +115,25 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     async def UpdateAggregationRule(
         self, request: noise_service_pb2.UpdateAggregationRuleRequest, _: Context
     ) -> noise_pb2.AggregationRule:
-        wanted = request.aggregation_rule
-        review = AGGREGATIONS + wanted.aggregation_rule_id
-        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
-            old = await storage.AGGREGATIONS.get(conn, wanted.aggregation_rule_id)
-            rule = convert.changed_aggregation(old, wanted, request.update_mask)
+        def edited(old: AggregationRule) -> AggregationRule:
+            return convert.changed_aggregation(old, request.aggregation_rule, request.update_mask)
+
+        key = request.aggregation_rule.aggregation_rule_id
+        async with self._changes.editing(
+            storage.AGGREGATIONS, key, edited, review=AGGREGATIONS + key, at=self._clock.now()
+        ) as (conn, old):
+            rule = edited(old)
             await storage.AGGREGATIONS.replace(conn, rule)
         return convert.aggregation_message(rule)
 
     async def DeleteAggregationRule(
         self, request: noise_service_pb2.DeleteAggregationRuleRequest, _: Context
     ) -> Empty:
-        review = AGGREGATIONS + request.aggregation_rule_id
-        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
-            await storage.AGGREGATIONS.delete(conn, request.aggregation_rule_id)
+        key = request.aggregation_rule_id
+        async with self._changes.editing(
+            storage.AGGREGATIONS, key, review=AGGREGATIONS + key, at=self._clock.now()
+        ) as (conn, _old):
+            await storage.AGGREGATIONS.delete(conn, key)
         return Empty()
 
     async def CreateInhibitionRule(
@@ -137,7 +141,8 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     ) -> noise_pb2.InhibitionRule:
         now = self._clock.now()
         rule = convert.inhibition(request.inhibition_rule, request_id=request.request_id, now=now)
-        async with self._changes.begin(review=INHIBITIONS + rule.inhibition_rule_id, at=now) as conn:
+        review = INHIBITIONS + rule.inhibition_rule_id
+        async with self._changes.adding(rule.team_id, review=review, at=now) as conn:
             rule = await storage.INHIBITIONS.create(conn, rule, request.request_id)
         return convert.inhibition_message(rule)
 
@@ -163,22 +168,27 @@ class NoiseApi(noise_service_pb2_grpc.NoiseServiceServicer):
     async def UpdateInhibitionRule(
         self, request: noise_service_pb2.UpdateInhibitionRuleRequest, _: Context
     ) -> noise_pb2.InhibitionRule:
-        wanted = request.inhibition_rule
-        review = INHIBITIONS + wanted.inhibition_rule_id
-        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
-            old = await storage.INHIBITIONS.get(conn, wanted.inhibition_rule_id)
-            rule = convert.changed_inhibition(old, wanted, request.update_mask)
+        def edited(old: InhibitionRule) -> InhibitionRule:
+            return convert.changed_inhibition(old, request.inhibition_rule, request.update_mask)
+
+        key = request.inhibition_rule.inhibition_rule_id
+        async with self._changes.editing(
+            storage.INHIBITIONS, key, edited, review=INHIBITIONS + key, at=self._clock.now()
+        ) as (conn, old):
+            rule = edited(old)
             await storage.INHIBITIONS.replace(conn, rule)
-            await forget_sources(conn, rule.inhibition_rule_id)
+            await forget_sources(conn, key)
         return convert.inhibition_message(rule)
 
     async def DeleteInhibitionRule(
         self, request: noise_service_pb2.DeleteInhibitionRuleRequest, _: Context
     ) -> Empty:
-        review = INHIBITIONS + request.inhibition_rule_id
-        async with self._changes.begin(review=review, at=self._clock.now()) as conn:
-            await storage.INHIBITIONS.delete(conn, request.inhibition_rule_id)
-            await forget_sources(conn, request.inhibition_rule_id)
+        key = request.inhibition_rule_id
+        async with self._changes.editing(
+            storage.INHIBITIONS, key, review=INHIBITIONS + key, at=self._clock.now()
+        ) as (conn, _old):
+            await storage.INHIBITIONS.delete(conn, key)
+            await forget_sources(conn, key)
         return Empty()
 
 

@@ -8,13 +8,11 @@ from chassis.db import Database
 from chassis.errors import Conflict, Invalid
 from chassis.server import Context
 from chassis.snapshot import Snapshot
-from chassis.wake import Wakeups
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import planning
 from services.escalation.convert import rules as convert
 from services.escalation.domain.policy import EscalationPolicy, deletable
 from services.escalation.domain.rules import Rules
-from services.escalation.ownership import Ownership, unmoved
 from services.escalation.planning import Planning
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import policy_pb2, policy_service_pb2, policy_service_pb2_grpc
@@ -31,17 +29,15 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         *,
         db: Database,
         rules: Snapshot[Rules],
-        wakeups: Wakeups,
+        changes: RuleChanges,
         clock: Clock,
-        ownership: Ownership,
         planning: Planning,
     ) -> None:
         self._db = db
         self._rules = rules
         self._planning = planning
-        self._changes = RuleChanges(db, rules, wakeups)
+        self._changes = changes
         self._clock = clock
-        self._ownership = ownership
 
     async def CreateEscalationPolicy(
         self, request: policy_service_pb2.CreateEscalationPolicyRequest, _: Context
@@ -49,19 +45,15 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         policy = convert.policy(
             request.escalation_policy, request_id=request.request_id, now=self._clock.now()
         )
-        await self._ownership.check("", policy.team_id)
-        async with self._changes.begin() as conn:
+        async with self._changes.adding(policy.team_id) as conn:
             policy = await storage.POLICIES.create(conn, policy, request.request_id)
         return convert.policy_message(policy)
 
     async def GetEscalationPolicy(
         self, request: policy_service_pb2.GetEscalationPolicyRequest, _: Context
     ) -> policy_pb2.EscalationPolicy:
-        return convert.policy_message(await self._get(request.policy_id))
-
-    async def _get(self, policy_id: str) -> EscalationPolicy:
         async with self._db.connect() as conn:
-            return await storage.POLICIES.get(conn, policy_id)
+            return convert.policy_message(await storage.POLICIES.get(conn, request.policy_id))
 
     async def ListEscalationPolicies(
         self, request: policy_service_pb2.ListEscalationPoliciesRequest, _: Context
@@ -78,13 +70,12 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: policy_service_pb2.UpdateEscalationPolicyRequest, _: Context
     ) -> policy_pb2.EscalationPolicy:
         wanted = request.escalation_policy
-        seen = await self._get(wanted.policy_id)
-        given = convert.changed_policy(seen, wanted, request.update_mask, now=self._clock.now()).team_id
-        await self._ownership.check(seen.team_id, given)
-        async with self._changes.begin() as conn:
-            old = await storage.POLICIES.get(conn, wanted.policy_id)
-            unmoved(old.team_id, seen.team_id)
-            policy = convert.changed_policy(old, wanted, request.update_mask, now=self._clock.now())
+
+        def edited(old: EscalationPolicy) -> EscalationPolicy:
+            return convert.changed_policy(old, wanted, request.update_mask, now=self._clock.now())
+
+        async with self._changes.editing(storage.POLICIES, wanted.policy_id, edited) as (conn, old):
+            policy = edited(old)
             await storage.POLICIES.replace(conn, policy)
         return convert.policy_message(policy)
 
@@ -92,10 +83,7 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self, request: policy_service_pb2.DeleteEscalationPolicyRequest, _: Context
     ) -> Empty:
         deletable(request.policy_id)
-        seen = await self._get(request.policy_id)
-        await self._ownership.check(seen.team_id)
-        async with self._changes.begin() as conn:
-            unmoved((await storage.POLICIES.get(conn, request.policy_id)).team_id, seen.team_id)
+        async with self._changes.editing(storage.POLICIES, request.policy_id) as (conn, _old):
             await storage.POLICIES.delete(conn, request.policy_id)
             if users := await storage.users_of(conn, request.policy_id):
                 raise Conflict(

@@ -18,9 +18,9 @@ from services.escalation.domain.recurrence import Recurrence
 from services.escalation.domain.silence import FOREVER, SilenceRule, SilenceState, check_silence
 from tocsin.escalation.v1 import noise_pb2, noise_service_pb2
 
-AGGREGATION_FIELDS = frozenset({"matchers", "group_by", "window"})
+AGGREGATION_FIELDS = frozenset({"matchers", "group_by", "window", "team_id"})
 AGGREGATION_FIXED = frozenset({"aggregation_rule_id", "created_at"})
-INHIBITION_FIELDS = frozenset({"source_matchers", "target_matchers", "equal"})
+INHIBITION_FIELDS = frozenset({"source_matchers", "target_matchers", "equal", "team_id"})
 INHIBITION_FIXED = frozenset({"inhibition_rule_id", "created_at"})
 
 
@@ -46,6 +46,7 @@ def silence(
         comment=message.comment,
         created_at=now,
         recurrence=recurrence,
+        team_id=message.team_id,
     )
     check_silence(made, problems)
     problems.check()
@@ -72,6 +73,7 @@ def silence_message(rule: SilenceRule, now: datetime) -> noise_pb2.SilenceRule:
         recurrence=_recurrence_message(rule.recurrence),
         window_starts_at=wire.timestamp(starts_at),
         window_ends_at=wire.timestamp(ends_at),
+        team_id=rule.team_id,
     )
 
 
@@ -109,6 +111,7 @@ def aggregation(message: noise_pb2.AggregationRule, *, request_id: str, now: dat
         group_by=tuple(message.group_by),
         window=wire.length(message, "window") or timedelta(),
         created_at=now,
+        team_id=message.team_id,
     )
     check_aggregation(made, problems)
     problems.check()
@@ -128,6 +131,7 @@ def changed_aggregation(
         "matchers": tuple(message.matchers),
         "group_by": tuple(message.group_by),
         "window": wire.length(message, "window") or timedelta(),
+        "team_id": message.team_id,
     }
     made = replace(old, **{name: values[name] for name in named})  # type: ignore[arg-type]
     check_aggregation(made, problems)
@@ -143,6 +147,7 @@ def aggregation_message(rule: AggregationRule) -> noise_pb2.AggregationRule:
         group_by=rule.group_by,
         window=wire.duration(rule.window),
         created_at=wire.timestamp(rule.created_at),
+        team_id=rule.team_id,
     )
 
 
@@ -159,6 +164,7 @@ def inhibition(message: noise_pb2.InhibitionRule, *, request_id: str, now: datet
         target_matchers=tuple(message.target_matchers),
         equal=tuple(message.equal),
         created_at=now,
+        team_id=message.team_id,
     )
     check_inhibition(made, problems)
     problems.check()
@@ -174,7 +180,13 @@ def changed_inhibition(
     """
     problems = Problems()
     named = wire.changed(mask, message, INHIBITION_FIELDS | INHIBITION_FIXED, problems) & INHIBITION_FIELDS
-    made = replace(old, **{name: tuple(getattr(message, name)) for name in named})  # type: ignore[arg-type]
+    values = {
+        "source_matchers": tuple(message.source_matchers),
+        "target_matchers": tuple(message.target_matchers),
+        "equal": tuple(message.equal),
+        "team_id": message.team_id,
+    }
+    made = replace(old, **{name: values[name] for name in named})  # type: ignore[arg-type]
     check_inhibition(made, problems)
     problems.check()
     return made
@@ -188,4 +200,5 @@ def inhibition_message(rule: InhibitionRule) -> noise_pb2.InhibitionRule:
         target_matchers=rule.target_matchers,
         equal=rule.equal,
         created_at=wire.timestamp(rule.created_at),
+        team_id=rule.team_id,
     )

@@ -22,13 +22,17 @@ FLAPPING = "flapping"
 
 @dataclass(frozen=True, slots=True)
 class AggregationRule:
-    """Alerts of one group that come within `window` of its first one stand behind it."""
+    """Alerts of one group that come within `window` of its first one stand behind it.
+
+    `team_id` is the team whose members may edit it; empty: anybody may.
+    """
 
     aggregation_rule_id: str
     matchers: tuple[str, ...]
     group_by: tuple[str, ...]
     window: timedelta
     created_at: datetime
+    team_id: str = ""
 
     def group_of(self, facts: Facts) -> str:
         """The key of the alert's group, 32 characters: the same for the same values of `group_by`, and only then.
@@ -42,7 +46,8 @@ class AggregationRule:
 class InhibitionRule:
     """A firing alert that the source matchers match keeps those quiet that the target matchers match.
 
-    Both must have the same values of the labels in `equal`.
+    Both must have the same values of the labels in `equal`. `team_id` is the team whose members may edit it; empty:
+    anybody may.
     """
 
     inhibition_rule_id: str
@@ -50,6 +55,7 @@ class InhibitionRule:
     target_matchers: tuple[str, ...]
     equal: tuple[str, ...]
     created_at: datetime
+    team_id: str = ""
 
     def key_of(self, seen: Mapping[str, str]) -> str:
         """The same for the same values of `equal`, and only then."""
@@ -87,6 +93,8 @@ def _key(names: Iterable[str], seen: Mapping[str, str]) -> str:
 def check_aggregation(rule: AggregationRule, problems: Problems) -> None:
     """Notes every field that is out of its limits."""
     validation.name(problems, "aggregation_rule_id", rule.aggregation_rule_id)
+    if rule.team_id:
+        validation.name(problems, "team_id", rule.team_id)
     check_matchers(problems, rule.matchers, least=1)
     _check_names(problems, "group_by", rule.group_by)
     validation.span(problems, "window", rule.window, least=SECOND, most=DAY)
@@ -95,6 +103,8 @@ def check_aggregation(rule: AggregationRule, problems: Problems) -> None:
 def check_inhibition(rule: InhibitionRule, problems: Problems) -> None:
     """Notes every field that is out of its limits."""
     validation.name(problems, "inhibition_rule_id", rule.inhibition_rule_id)
+    if rule.team_id:
+        validation.name(problems, "team_id", rule.team_id)
     check_matchers(problems, rule.source_matchers, least=1, path="source_matchers")
     check_matchers(problems, rule.target_matchers, least=1, path="target_matchers")
     _check_names(problems, "equal", rule.equal)

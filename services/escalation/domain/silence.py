@@ -25,7 +25,8 @@ class SilenceState(StrEnum):
 class SilenceRule:
     """Keeps matching alerts quiet from `starts_at` until `ends_at`, the end not included.
 
-    With a recurrence only in its windows between the two; that one may go on for ever.
+    With a recurrence only in its windows between the two; that one may go on for ever. `team_id` is the team whose
+    members may end it; empty: anybody may.
     """
 
     silence_rule_id: str
@@ -36,6 +37,7 @@ class SilenceRule:
     comment: str
     created_at: datetime
     recurrence: Recurrence | None = None
+    team_id: str = ""
 
     def window(self, now: datetime) -> tuple[datetime, datetime] | None:
         """The window in force at `now`, else the next one; None when it is over."""
@@ -80,6 +82,8 @@ def expire(rule: SilenceRule, now: datetime) -> SilenceRule:
 def check_silence(rule: SilenceRule, problems: Problems) -> None:
     """Notes every field that is out of its limits."""
     validation.name(problems, "silence_rule_id", rule.silence_rule_id)
+    if rule.team_id:
+        validation.name(problems, "team_id", rule.team_id)
     check_matchers(problems, rule.matchers, least=1)
     _check_narrow(problems, rule.matchers)
     validation.text(problems, "created_by", rule.created_by, most=200)

@@ -162,6 +162,7 @@ silence_rules = Table(
     Column("comment", Text, nullable=False),
     Column("created_at", AT, nullable=False),
     Column("recurrence", Recurring),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text, unique=True),
 )
 
@@ -173,6 +174,7 @@ aggregation_rules = Table(
     Column("group_by", ARRAY(Text, as_tuple=True), nullable=False),
     Column("window", Interval, nullable=False),
     Column("created_at", AT, nullable=False),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text, unique=True),
 )
 
@@ -184,6 +186,7 @@ inhibition_rules = Table(
     Column("target_matchers", ARRAY(Text, as_tuple=True), nullable=False),
     Column("equal", ARRAY(Text, as_tuple=True), nullable=False),
     Column("created_at", AT, nullable=False),
+    Column("team_id", Text, nullable=False),
     Column("request_id", Text, unique=True),
 )
 

@@ -70,6 +70,56 @@ async def test_what_belongs_to_a_team_is_edited_by_its_members_alone(installatio
     assert told(await call("PATCH", "/escalation-policies/web", {"priority": 6}, token=ada)) == (200, "")
 
 
+RULE = {"team_id": "web", "matchers": ['team="web"']}
+SILENCE = {"silence_rule_id": "works", **RULE, "ends_at": "2100-01-01T00:00:00Z"}
+AGGREGATION = {"aggregation_rule_id": "by-host", **RULE, "window": "60s"}
+INHIBITION = {
+    "inhibition_rule_id": "down",
+    "team_id": "web",
+    "source_matchers": ['alertname="Down"'],
+    "target_matchers": ['team="web"'],
+}
+
+
+async def test_rules_against_noise_belong_to_teams_too(installation: Installation) -> None:
+    await installation.start("roster", "escalation", "gateway")
+    await team(installation, "web", "ada")
+    await team(installation, "db", "cyd")
+    ada, cyd = (installation.token("policies:write", subject=name) for name in ("ada", "cyd"))
+    refused, call = (403, "TEAM_REQUIRED"), installation.call
+    made = [
+        ("/silence-rules", SILENCE),
+        ("/aggregation-rules", AGGREGATION),
+        ("/inhibition-rules", INHIBITION),
+    ]
+    for path, body in made:
+        assert told(await call("POST", path, body, token=cyd)) == refused, path
+        nowhere = await call("POST", path, {**body, "team_id": "nowhere"}, token=cyd)
+        assert told(nowhere) == (400, "INVALID_ARGUMENT"), path
+        odd = await call("POST", path, {**body, "team_id": "No team"}, token=cyd)
+        assert told(odd) == (400, "INVALID_ARGUMENT"), path
+        assert (await call("POST", path, body, token=ada)).json["team_id"] == "web", path
+
+    edits = [
+        ("PATCH", "/aggregation-rules/by-host", {"window": "90s"}),
+        ("PATCH", "/inhibition-rules/down", {"equal": ["host"]}),
+        ("PATCH", "/aggregation-rules/by-host", {"team_id": ""}),
+        ("PATCH", "/inhibition-rules/down?update_mask=team_id", {"team_id": ""}),
+        ("POST", "/silence-rules/works:expire", {}),
+        ("DELETE", "/silence-rules/works", None),
+        ("DELETE", "/aggregation-rules/by-host", None),
+        ("DELETE", "/inhibition-rules/down", None),
+    ]
+    for method, path, change in edits:
+        assert told(await call(method, path, change, token=cyd)) == refused, (method, path)
+    silence = await call("GET", "/silence-rules/works", token=installation.token("policies:read"))
+    assert (silence.json["state"], silence.json["team_id"]) == ("ACTIVE", "web")
+    given = await call("PATCH", "/aggregation-rules/by-host", {"team_id": "db"}, token=ada)
+    assert told(given) == refused  # she is in web alone
+    for method, path, change in edits:
+        assert told(await call(method, path, change, token=ada)) == (200, ""), (method, path)
+
+
 async def test_while_roster_is_away_only_what_is_known_decides(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tocsin/escalation/v1/noise.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\nRecurrence\x12\r\n\x05rrule\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x04\n\x0bSilenceRule\x12\x17\n\x0fsilence_rule_id\x18\x01 \x01(\t\x12\x10\n\x08matchers\x18\x02 \x03(\t\x12-\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x05 \x01(\t\x12\x0f\n\x07\x63omment\x18\x06 \x01(\t\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.tocsin.escalation.v1.SilenceRule.State\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nrecurrence\x18\t \x01(\x0b\x32 .tocsin.escalation.v1.Recurrence\x12\x34\n\x10window_starts_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0ewindow_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\"\xad\x01\n\x0f\x41ggregationRule\x12\x1b\n\x13\x61ggregation_rule_id\x18\x01 \x01(\t\x12\x10\n\x08matchers\x18\x02 \x03(\t\x12\x10\n\x08group_by\x18\x03 \x03(\t\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x01\n\x0eInhibitionRule\x12\x1a\n\x12inhibition_rule_id\x18\x01 \x01(\t\x12\x17\n\x0fsource_matchers\x18\x02 \x03(\t\x12\x17\n\x0ftarget_matchers\x18\x03 \x03(\t\x12\r\n\x05\x65qual\x18\x04 \x03(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tocsin/escalation/v1/noise.proto\x12\x14tocsin.escalation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\nRecurrence\x12\r\n\x05rrule\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x04\n\x0bSilenceRule\x12\x17\n\x0fsilence_rule_id\x18\x01 \x01(\t\x12\x10\n\x08matchers\x18\x02 \x03(\t\x12-\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x05 \x01(\t\x12\x0f\n\x07\x63omment\x18\x06 \x01(\t\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.tocsin.escalation.v1.SilenceRule.State\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nrecurrence\x18\t \x01(\x0b\x32 .tocsin.escalation.v1.Recurrence\x12\x34\n\x10window_starts_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0ewindow_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07team_id\x18\x0c \x01(\t\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\"\xbe\x01\n\x0f\x41ggregationRule\x12\x1b\n\x13\x61ggregation_rule_id\x18\x01 \x01(\t\x12\x10\n\x08matchers\x18\x02 \x03(\t\x12\x10\n\x08group_by\x18\x03 \x03(\t\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07team_id\x18\x06 \x01(\t\"\xae\x01\n\x0eInhibitionRule\x12\x1a\n\x12inhibition_rule_id\x18\x01 \x01(\t\x12\x17\n\x0fsource_matchers\x18\x02 \x03(\t\x12\x17\n\x0ftarget_matchers\x18\x03 \x03(\t\x12\r\n\x05\x65qual\x18\x04 \x03(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07team_id\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECURRENCE']._serialized_start=123
   _globals['_RECURRENCE']._serialized_end=214
   _globals['_SILENCERULE']._serialized_start=217
-  _globals['_SILENCERULE']._serialized_end=736
-  _globals['_SILENCERULE_STATE']._serialized_start=668
-  _globals['_SILENCERULE_STATE']._serialized_end=736
-  _globals['_AGGREGATIONRULE']._serialized_start=739
-  _globals['_AGGREGATIONRULE']._serialized_end=912
-  _globals['_INHIBITIONRULE']._serialized_start=915
-  _globals['_INHIBITIONRULE']._serialized_end=1072
+  _globals['_SILENCERULE']._serialized_end=753
+  _globals['_SILENCERULE_STATE']._serialized_start=685
+  _globals['_SILENCERULE_STATE']._serialized_end=753
+  _globals['_AGGREGATIONRULE']._serialized_start=756
+  _globals['_AGGREGATIONRULE']._serialized_end=946
+  _globals['_INHIBITIONRULE']._serialized_start=949
+  _globals['_INHIBITIONRULE']._serialized_end=1123
 # @@protoc_insertion_point(module_scope)

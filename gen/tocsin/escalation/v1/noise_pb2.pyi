@@ -104,6 +104,7 @@ class SilenceRule(_message.Message):
     RECURRENCE_FIELD_NUMBER: _builtins.int
     WINDOW_STARTS_AT_FIELD_NUMBER: _builtins.int
     WINDOW_ENDS_AT_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     silence_rule_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
     created_by: _builtins.str
@@ -112,6 +113,10 @@ class SilenceRule(_message.Message):
     """Why, at most 1,024 characters."""
     state: Global___SilenceRule.State.ValueType
     """Where it is in its life. Output only."""
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may end or delete the silence: the token's subject must be in the team.
+    Empty: everybody with the scope `policies:write` may.
+    """
     @_builtins.property
     def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it silences: all of these must match, and at least one must not match the empty string. 1 to 20."""
@@ -154,10 +159,11 @@ class SilenceRule(_message.Message):
         recurrence: Global___Recurrence | None = ...,
         window_starts_at: _timestamp_pb2.Timestamp | None = ...,
         window_ends_at: _timestamp_pb2.Timestamp | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ends_at", b"ends_at", "recurrence", b"recurrence", "starts_at", b"starts_at", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "ends_at", b"ends_at", "matchers", b"matchers", "recurrence", b"recurrence", "silence_rule_id", b"silence_rule_id", "starts_at", b"starts_at", "state", b"state", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "ends_at", b"ends_at", "matchers", b"matchers", "recurrence", b"recurrence", "silence_rule_id", b"silence_rule_id", "starts_at", b"starts_at", "state", b"state", "team_id", b"team_id", "window_ends_at", b"window_ends_at", "window_starts_at", b"window_starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,8 +182,13 @@ class AggregationRule(_message.Message):
     GROUP_BY_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     aggregation_rule_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may change, delete or give away the rule: the token's subject must be in
+    the team. Empty: everybody with the scope `policies:write` may.
+    """
     @_builtins.property
     def matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it is for: all of these must match. 1 to 20."""
@@ -202,10 +213,11 @@ class AggregationRule(_message.Message):
         group_by: _abc.Iterable[_builtins.str] | None = ...,
         window: _duration_pb2.Duration | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_rule_id", b"aggregation_rule_id", "created_at", b"created_at", "group_by", b"group_by", "matchers", b"matchers", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_rule_id", b"aggregation_rule_id", "created_at", b"created_at", "group_by", b"group_by", "matchers", b"matchers", "team_id", b"team_id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,8 +238,13 @@ class InhibitionRule(_message.Message):
     TARGET_MATCHERS_FIELD_NUMBER: _builtins.int
     EQUAL_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
     inhibition_rule_id: _builtins.str
     """The id, chosen by the client: `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`. Generated when left out at creation."""
+    team_id: _builtins.str
+    """The team whose members, with `admin`, alone may change, delete or give away the rule: the token's subject must be in
+    the team. Empty: everybody with the scope `policies:write` may.
+    """
     @_builtins.property
     def source_matchers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What explains: all of these must match. 1 to 20."""
@@ -252,10 +269,11 @@ class InhibitionRule(_message.Message):
         target_matchers: _abc.Iterable[_builtins.str] | None = ...,
         equal: _abc.Iterable[_builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        team_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "equal", b"equal", "inhibition_rule_id", b"inhibition_rule_id", "source_matchers", b"source_matchers", "target_matchers", b"target_matchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "equal", b"equal", "inhibition_rule_id", b"inhibition_rule_id", "source_matchers", b"source_matchers", "target_matchers", b"target_matchers", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,8 +30,8 @@ up: $(READY) ## an embedded stack in the foreground; ARGS='--gateway 127.0.0.1:9
 test: $(READY) ## every test but the long faults and the benches
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not faults" $(ARGS)
 
-faults: $(READY) ## kills, cuts and restarts; takes minutes
-	$(BIN)/pytest -q -m faults --timeout 900 $(ARGS)
+faults: $(READY) ## kills, cuts, full disks, wrong clocks; takes minutes
+	$(BIN)/pytest -q --timeout 600 tests/faults $(ARGS)
 
 check: $(READY) ## formatting, lint, types, import contracts, protos, generated code, migrations
 	$(BIN)/ruff format --check .

@@ -1,0 +1,113 @@
+"""A stack whose processes are killed, stopped and started otherwise, and what they tell of themselves meanwhile."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from cli.stack.services import grpc_healthy
+from tests.fixtures.eventually import eventually
+from tests.fixtures.ports import PORTS
+from tests.fixtures.stack import Up
+
+INSIDE = Path(__file__).parent / "inside"
+SERVICES = ("roster", "escalation", "notify", "sla")
+EVERYTHING = (*SERVICES, "gateway", "nats", "postgres")
+BACK = 60.0
+"""Seconds that a killed process may take to answer again on a busy machine."""
+
+
+class Victims:
+    """The processes of one stack on one data directory, whose gateway keeps its address over every restart."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._plan: dict[str, Any] = {}
+        self._gateway = f"127.0.0.1:{PORTS.take()}"
+        self.up = self._start()
+
+    def _start(self) -> Up:
+        environment = {"PYTHONPATH": str(INSIDE), "TOCSIN_FAULT_PLAN": str(self._directory / "plan.json")}
+        return Up(self._directory / "data", gateway=self._gateway, environment=environment)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """stack.json as it is now."""
+        return self.up.state
+
+    def pid(self, name: str) -> int:
+        """The process id of a part as it is now."""
+        return int(self.state["pids"][name])
+
+    def kill(self, *names: str) -> None:
+        """Kills parts at once, nobody asked."""
+        pids = self.state["pids"]
+        for name in names:
+            send(pids[name], signal.SIGKILL)
+
+    async def kill_supervisor_and_all(self) -> None:
+        """Kills every process of the stack and `tocsin up` itself, which starts again on the same data."""
+        self.kill("supervisor", *EVERYTHING)
+        await asyncio.to_thread(self.up.process.wait)
+        self.up = self._start()
+        await asyncio.to_thread(self.up.wait)
+
+    @contextmanager
+    def stopped(self, name: str) -> Iterator[int]:
+        """A part that is there and does nothing, until the end of the block."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield pid
+        finally:
+            send(pid, signal.SIGCONT)
+
+    async def otherwise(self, name: str, **plan: Any) -> None:
+        """Starts a service again, and ever after, as the plan says (inside/sitecustomize.py)."""
+        self._plan[name] = plan
+        (self._directory / "plan.json").write_text(json.dumps(self._plan))
+        before = self.pid(name)
+        self.kill(name)
+        await eventually(lambda: self.pid(name) != before, timeout=BACK)
+        await self.answers(name)
+
+    async def answers(self, *names: str, within: float = BACK) -> None:
+        """Waits until services answer."""
+
+        async def healthy() -> bool:
+            addresses = self.state["grpc"]
+            return all(
+                [
+                    await asyncio.to_thread(grpc_healthy, addresses[name])
+                    for name in names or SERVICES
+                    if name in addresses
+                ]
+            )
+
+        await eventually(healthy, timeout=within)
+
+    async def metric(self, service: str, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels; 0 where there is none."""
+        async with aiohttp.ClientSession() as http, http.get(self.state["metrics"][service]) as answer:
+            families = text_string_to_metric_families(await answer.text())
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Sends a signal to a process that may have ended."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

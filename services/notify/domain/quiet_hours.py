@@ -64,7 +64,7 @@ def _instant(wall: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
         return instant
     early, late = (
         wall.replace(tzinfo=zone, fold=1).astimezone(UTC),
-        wall.replace(tzinfo=zone).astimezone(UTC),
+        wall.replace(tzinfo=zone, fold=0).astimezone(UTC),
     )
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) // timedelta(seconds=2) * timedelta(seconds=1)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.notify.domain.quiet_hours import NEVER_ENDING, QuietHours, never_end, over
@@ -43,6 +43,14 @@ def test_an_end_that_clocks_skip_is_when_they_skip_it() -> None:
     skipped = night("22:00", "02:30")
     assert skipped.until(berlin("2026-03-29T01:59")) == berlin("2026-03-29T03:00")
     assert skipped.until(berlin("2026-03-29T03:00")) is None
+
+
+def test_an_end_that_clocks_skip_may_be_midnight() -> None:
+    """In Cairo the day of the change begins at one o'clock."""
+    cairo = ZoneInfo("Africa/Cairo")
+    for end in ("00:00", "00:30", "01:00"):
+        until = night("20:00", end, "Africa/Cairo").until(datetime(2026, 4, 23, 21, tzinfo=UTC))
+        assert until == datetime(2026, 4, 24, 1, tzinfo=cairo)
 
 
 def test_an_end_that_clocks_show_twice_is_the_second_and_a_start_the_first() -> None:
@@ -128,6 +136,10 @@ def test_it_is_over_at_the_first_moment_that_is_not_quiet(quiet: list[QuietHours
 
 
 @given(quiet_hours, moments)
+@example(night("20:00", "00:30", "Africa/Cairo"), datetime(2026, 4, 23, 21, tzinfo=UTC))
+@example(
+    QuietHours(time(0), time(2, 30, fold=1), "Europe/Berlin", frozenset()), datetime(2026, 3, 29, tzinfo=UTC)
+)
 def test_a_stretch_lasts_as_long_as_the_wall_says_give_or_take_the_change(
     hours: QuietHours, at: datetime
 ) -> None:
@@ -135,6 +147,7 @@ def test_a_stretch_lasts_as_long_as_the_wall_says_give_or_take_the_change(
     if until is None:
         return
     assert timedelta() < until - at <= timedelta(hours=25)
-    wall = until.astimezone(ZoneInfo(hours.time_zone))
-    skipped = (until - MINUTE).astimezone(ZoneInfo(hours.time_zone)).time() < hours.end < wall.time()
-    assert wall.time() == hours.end or skipped
+    zone = ZoneInfo(hours.time_zone)
+    before, after = (moment.astimezone(zone).replace(tzinfo=None) for moment in (until - MINUTE, until))
+    end = datetime.combine(after, hours.end)
+    assert after == end or before < end < after, "the end, or where clocks skip it"

@@ -179,7 +179,7 @@ async def _watching(
     http: aiohttp.ClientSession, sink: Mapping[str, str], mark: str
 ) -> AsyncIterator[Receiver]:
     """A receiver that shows what a `tocsin sink` elsewhere gets for the people of one test."""
-    receiver = Receiver(secret=sink["secret"], url=sink["url"])
+    receiver = Receiver(secrets=[sink["secret"]], url=sink["url"])
 
     async def look() -> None:
         while True:

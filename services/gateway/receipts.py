@@ -105,7 +105,10 @@ class Receipts:
 
 
 def recorded(route: Any) -> tuple[str, str]:
-    """What a person reads whose click was recorded: who has the alert now, as far as it is known."""
+    """What a person reads whose click was recorded: who has or has closed the alert, as far as it is known."""
+    if route.closed_by:
+        who = "You have" if route.closed_by == route.responder_id else f"{route.closed_by} has"
+        return "The alert is closed", f"{who} closed it; there is nothing left to do for you."
     if route.taken_by and route.taken_by == route.responder_id:
         return "The alert is yours", "Nobody else will be told."
     if route.taken_by:

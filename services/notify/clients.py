@@ -1,4 +1,4 @@
-"""The services that notify calls: escalation, to take an alert for a person, and roster, for who there is."""
+"""The services that notify calls: escalation, to take an alert or see who has it, and roster, for who there is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,19 @@ DEADLINE = timedelta(seconds=3)
 PAGE = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has an alert, and who has closed it; empty for nobody."""
+
+    taken_by: str = ""
+    closed_by: str = ""
+
+
 class Escalation:
     """Escalation's verbs; every call is idempotent."""
 
     def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
-        """`token` needs the scopes `alerts:write` and `act-as`."""
+        """`token` needs the scopes `alerts:write`, `alerts:read` and `act-as`."""
         self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE, tls=tls)
         self._alerts = alert_service_pb2_grpc.AlertServiceStub(self._channel)
 
@@ -33,6 +41,11 @@ class Escalation:
             alert_service_pb2.AcknowledgeAlertRequest(alert_id=str(alert_id), actor=actor, note=note)
         )
         return taken.acked_by
+
+    async def holder(self, alert_id: str) -> Holder:
+        """Who has the alert now. Raises chassis.errors."""
+        alert = await self._alerts.GetAlert(alert_service_pb2.GetAlertRequest(alert_id=alert_id))
+        return Holder(alert.acked_by, alert.closed_by)
 
     async def close(self) -> None:
         """Closes the connection."""

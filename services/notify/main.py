@@ -126,7 +126,7 @@ async def build(
         emails = Emails(server_of_mail, write=wording.writer(Channel.EMAIL), now=clock.now)
         channels[Channel.EMAIL] = emails
         closing.append(emails.close)
-    token = mint(config.token_key, subject="notify", scopes=["alerts:write", "act-as"])
+    token = mint(config.token_key, subject="notify", scopes=["alerts:read", "alerts:write", "act-as"])
     escalation = Escalation(config.escalation_address, token=token, tls=tls)
 
     roster = Roster(
@@ -190,7 +190,7 @@ async def build(
         PageApi(db=db, clock=clock, accepted=accepted), server.grpc
     )
     route_service_pb2_grpc.add_RouteServiceServicer_to_server(
-        RouteApi(db=db, clock=clock, receipts=receipts, links=links), server.grpc
+        RouteApi(db=db, clock=clock, receipts=receipts, links=links, escalation=escalation), server.grpc
     )
     inbox_service_pb2_grpc.add_InboxServiceServicer_to_server(
         InboxApi(db=db, clock=clock, receipts=receipts, feed=feed), server.grpc

@@ -10,11 +10,12 @@ from google.api import httpbody_pb2
 from chassis import auth, paging, validation, wire
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.errors import Denied, Invalid, NotFound, Problems, Unauthenticated
+from chassis.errors import Denied, DomainError, Invalid, NotFound, Problems, Unauthenticated
 from chassis.ids import parse_uuid, uuid7
 from chassis.server import Context
 from services.notify import convert
 from services.notify.api.receipts import Receipts, Report
+from services.notify.clients import Escalation
 from services.notify.domain.export import FORMATS
 from services.notify.domain.link import LinkProblem, Links
 from services.notify.domain.receipt import REPORTED
@@ -36,11 +37,14 @@ _PROBLEMS = {
 class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
     """Reads the trail and takes receipts."""
 
-    def __init__(self, *, db: Database, clock: Clock, receipts: Receipts, links: Links) -> None:
+    def __init__(
+        self, *, db: Database, clock: Clock, receipts: Receipts, links: Links, escalation: Escalation
+    ) -> None:
         self._db = db
         self._clock = clock
         self._receipts = receipts
         self._links = links
+        self._escalation = escalation
 
     async def GetRoute(self, request: route_service_pb2.GetRouteRequest, _: Context) -> route_pb2.RouteLog:
         """One route log with its receipts."""
@@ -102,7 +106,21 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
         route_log_id = self._admitted(request)
         by_link = not auth.caller().has(SCOPE)
         recorded = await self._receipts.record(Report(self._receipt(request, route_log_id), by_link=by_link))
+        acknowledges = request.status == route_pb2.RouteLog.ACKNOWLEDGED
+        if by_link and acknowledges and not recorded.route.taken_by:
+            return await self._with_holder(recorded.route)
         return recorded.route
+
+    async def _with_holder(self, route: route_pb2.RouteLog) -> route_pb2.RouteLog:
+        """What a person is to be told who comes too late or once more, as far as escalation can say it now."""
+        told = route_pb2.RouteLog()
+        told.CopyFrom(route)
+        try:
+            holder = await self._escalation.holder(route.alert_id)
+        except DomainError:  # the receipt is recorded all the same
+            return told
+        told.taken_by, told.closed_by = holder.taken_by, holder.closed_by
+        return told
 
     def _admitted(self, request: route_service_pb2.RecordReceiptRequest) -> UUID:
         """The route log that the caller may report on: any with the scope, else the link's alone."""

@@ -75,11 +75,18 @@ async def test_a_click_acknowledges_once(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("taken_by", "said"),
-    [("ada", "The alert is yours"), ("<bob>", "&lt;bob&gt; has it already"), ("", "Your answer is recorded")],
+    ("taken_by", "closed_by", "said"),
+    [
+        ("ada", "", "The alert is yours"),
+        ("<bob>", "", "&lt;bob&gt; has it already"),
+        ("", "", "Your answer is recorded"),
+        ("ada", "<bob>", "&lt;bob&gt; has closed it"),
+        ("", "ada", "You have closed it"),
+    ],
 )
-async def test_a_click_says_who_has_the_alert(stage: Stage, taken_by: str, said: str) -> None:
-    stage.services.play("RecordReceipt", route_pb2.RouteLog(responder_id="ada", taken_by=taken_by))
+async def test_a_click_says_who_has_the_alert(stage: Stage, taken_by: str, closed_by: str, said: str) -> None:
+    route = route_pb2.RouteLog(responder_id="ada", taken_by=taken_by, closed_by=closed_by)
+    stage.services.play("RecordReceipt", route)
     answer = await stage.api("POST", f"{PATH}?token=t", b"", token=None, headers=FORM)
     assert (answer.status, said in answer.text, "<bob>" in answer.text) == (200, True, False)
 

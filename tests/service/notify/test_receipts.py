@@ -51,13 +51,35 @@ def kinds(world: World) -> list[str]:
 async def test_the_answer_tells_who_has_the_alert(
     world: World, receiver: Receiver, paged: route_pb2.RouteLog, faster: str
 ) -> None:
-    """As escalation said at once; a repeat of the receipt asks nobody and so cannot say."""
+    """Also a second click; it asks who has it, and takes nothing."""
     world.escalation.taken_by = faster
-    link = token_of(receiver)
-    route = await world.receipt(paged.route_log_id, ACKNOWLEDGED, link_token=link, receipt_id="r")
-    assert route.taken_by == (faster or "alice")
-    again = await world.receipt(paged.route_log_id, ACKNOWLEDGED, link_token=link, receipt_id="r")
-    assert again.taken_by == ""
+    anyone, link = await world.anonymous(), token_of(receiver)
+
+    async def clicked() -> tuple[str, str]:
+        route = await world.receipt(
+            paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=link, receipt_id="r"
+        )
+        return route.taken_by, route.closed_by
+
+    assert await clicked() == (faster or "alice", "")
+    assert await clicked() == (faster or "alice", "")
+    world.escalation.closed_by = "carol"
+    assert await clicked() == (faster or "alice", "carol")
+    world.escalation.trouble = Unavailable("away")
+    assert await clicked() == ("", ""), "it is recorded all the same"
+    assert world.escalation.calls == 1
+
+
+async def test_the_answer_tells_who_has_closed_the_alert(
+    world: World, receiver: Receiver, paged: route_pb2.RouteLog
+) -> None:
+    world.escalation.closed_by = "bob"
+    anyone = await world.anonymous()
+    route = await world.receipt(
+        paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=token_of(receiver)
+    )
+    assert (name(route), route.taken_by, route.closed_by) == (ACKNOWLEDGED, "", "bob")
+    assert world.sql("select answer from acknowledgements") == [("REFUSED: ALERT_CLOSED",)]
 
 
 async def test_the_link_acknowledges_as_the_person_who_was_paged(

@@ -14,7 +14,7 @@ import psycopg
 from chassis.auth import Verifier, actor, mint, scopes_of
 from chassis.client import channel
 from chassis.clock import Clock
-from chassis.errors import DomainError
+from chassis.errors import DomainError, Refused
 from chassis.ids import uuid7
 from chassis.server import Server
 from cli.stack.nats import Nats
@@ -67,6 +67,8 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
     roster: "Roster" = field(default_factory=lambda: Roster())  # type: ignore[abstract]  # the others are not called
     taken_by: str = ""
     """Who was faster; empty: whoever asks has the alert."""
+    closed_by: str = ""
+    """Who has closed every alert; empty: they are open."""
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
@@ -75,8 +77,18 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
         self.calls += 1
         if self.trouble is not None:
             raise self.trouble
+        if self.closed_by:
+            raise Refused("it is CLOSED", reason="ALERT_CLOSED")
         self.acknowledged.append((request.alert_id, actor(request.actor)))
         return alert_pb2.Alert(alert_id=request.alert_id, acked_by=self.taken_by or actor(request.actor))
+
+    async def GetAlert(self, request: alert_service_pb2.GetAlertRequest, _: Any) -> alert_pb2.Alert:
+        """As the real one, as far as it is asked for."""
+        if self.trouble is not None:
+            raise self.trouble
+        taken = [by for alert_id, by in self.acknowledged if alert_id == request.alert_id]
+        by = self.taken_by or next(iter(taken), "")
+        return alert_pb2.Alert(alert_id=request.alert_id, acked_by=by, closed_by=self.closed_by)
 
 
 @dataclass

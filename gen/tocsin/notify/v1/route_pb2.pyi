@@ -169,6 +169,7 @@ class RouteLog(_message.Message):
     TAKEN_BY_FIELD_NUMBER: _builtins.int
     BUNDLE_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
     route_log_id: _builtins.str
     """The id (UUIDv7); also the `webhook-id` of every attempt."""
     alert_id: _builtins.str
@@ -192,13 +193,18 @@ class RouteLog(_message.Message):
     decision: Global___RouteLog.Decision.ValueType
     """Why it is sent when it is, or is not sent at all."""
     taken_by: _builtins.str
-    """Who has the alert: in the answer to the receipt that acknowledged it, when escalation said so at once; empty
-    everywhere else. Somebody else when that one was faster. Output only.
+    """Who has the alert, or had it before it was closed: in the answer to the receipt that acknowledged it, and to
+    every later one that does so by the link, when escalation said so at once; empty everywhere else. Somebody else
+    when that one was faster. Output only.
     """
     bundle_id: _builtins.str
     """The message in which it travels together with others; empty when it travels alone. It is the `webhook-id` then."""
     kind: Global___RouteLog.Kind.ValueType
     """What is told."""
+    closed_by: _builtins.str
+    """Who has closed the alert: in the answer to a receipt that acknowledges by the link, when it was too late; empty
+    everywhere else. Output only.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the page was accepted."""
@@ -246,10 +252,11 @@ class RouteLog(_message.Message):
         taken_by: _builtins.str = ...,
         bundle_id: _builtins.str = ...,
         kind: Global___RouteLog.Kind.ValueType = ...,
+        closed_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delay", b"delay", "failed_over_at", b"failed_over_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "bundle_id", b"bundle_id", "channel", b"channel", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "kind", b"kind", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "bundle_id", b"bundle_id", "channel", b"channel", "closed_by", b"closed_by", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "kind", b"kind", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -78,7 +78,10 @@ class HttpServer:
         host, _, port = listen.rpartition(":")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         place = (host.strip("[]") or "127.0.0.1", int(port))
-        self._socket = socket.create_server(place, family=family, backlog=1024)
+        bound = socket.create_server(place, family=family, backlog=1024)
+        self._socket = socket.socket(
+            fileno=bound.detach()
+        )  # knows its protocol: asyncio switches Nagle off then
         self._server = _Server(
             uvicorn.Config(
                 app,

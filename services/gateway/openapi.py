@@ -23,6 +23,7 @@ ERRORS = {
     "401": "No valid token.",
     "403": "The token lacks the scope.",
     "404": "What the request names does not exist.",
+    "405": "The path is another one's, which has other methods: an id is empty, or `.`, which clients take away.",
     "409": "The id or the interval is taken, or somebody else uses it.",
     "413": "The body is too large.",
     "429": "Over a rate or size limit.",
@@ -32,7 +33,7 @@ ERRORS = {
     "504": "The deadline passed first.",
 }
 VERBS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
-WITH_VARIABLES, WITH_BODY, CHANGING = ("404",), ("413",), ("409",)
+WITH_VARIABLES, WITH_BODY, CHANGING = ("404", "405"), ("413",), ("409",)
 ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
 STATUS_SCHEMA: Json = {
     "type": "object",

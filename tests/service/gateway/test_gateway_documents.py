@@ -1,5 +1,7 @@
 """What the gateway says about itself, without a token."""
 
+import re
+
 from tests.service.gateway.stage import Stage
 
 
@@ -23,6 +25,30 @@ async def test_the_page(stage: Stage) -> None:
 async def test_health(stage: Stage) -> None:
     answer = await stage.call("GET", "/healthz", token=None)
     assert (answer.status, answer.json) == (200, {"status": "SERVING"})
+
+
+async def test_ids_that_clients_take_away_are_answered_as_documented(stage: Stage) -> None:
+    """An empty segment, and `.` and `..`, which clients resolve: then the path may be another one's."""
+    document = (await stage.call("GET", "/openapi.json", token=None)).json
+    strange = 0
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            for odd in ("", ".", "..", "%2F", "%2e") if "{" in path else ():
+                filled = "/" + "/".join(_resolved(re.sub(r"\{[^}]+\}", odd, path).split("/")[1:]))
+                answer = await stage.call(verb.upper(), filled, {} if verb != "get" else None, token=None)
+                assert str(answer.status) in operation["responses"], (verb, path, filled, answer.status)
+                strange += answer.status == 405
+    assert strange > 0
+
+
+def _resolved(segments: list[str]) -> list[str]:
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    return kept
 
 
 async def test_every_route_of_the_document_is_served(stage: Stage) -> None:

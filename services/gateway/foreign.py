@@ -38,13 +38,14 @@ def _intake(
     description: str,
     answers: Json,
     *,
+    verb: str = "post",
     parameters: Sequence[Json] = (KEY,),
     security: Sequence[Json] = (),
     media: Sequence[str] = JSON,
     needed: bool = True,
 ) -> Json:
     return {
-        "post": {
+        verb: {
             "operationId": name,
             "tags": ["Intake"],
             "summary": summary,
@@ -58,12 +59,14 @@ def _intake(
                     for kind in media
                 },
             },
-            "responses": answers,
+            "responses": answers | (_told("404", "405") if parameters else {}),
         }
     }
 
 
-def _genie(name: str, summary: str, *, parameters: Sequence[Json] = (), needed: bool = False) -> Json:
+def _genie(
+    name: str, summary: str, *, verb: str = "post", parameters: Sequence[Json] = (), needed: bool = False
+) -> Json:
     answers = {
         "202": _taken("Taken; `result`, `took` and `requestId` as Opsgenie's clients expect."),
         "401": _taken("No integration has the key."),
@@ -78,6 +81,7 @@ def _genie(name: str, summary: str, *, parameters: Sequence[Json] = (), needed: 
         f"{summary}, as Opsgenie's alert API has it: its SDK and Alertmanager's `opsgenie_configs` work with their "
         "address changed to this one and the routing key as the API key.",
         answers,
+        verb=verb,
         parameters=parameters,
         security=GENIE,
         needed=needed,
@@ -108,7 +112,7 @@ def _feed(name: str, variable: str, whose: str) -> Json:
                     "description": "The calendar.",
                     "content": {"text/calendar": {"schema": {"type": "string"}}},
                 },
-                **_told("400", "401", "403", "404", "503"),
+                **_told("400", "401", "403", "404", "405", "429", "503"),
             },
         }
     }
@@ -129,7 +133,7 @@ PATHS: dict[str, Json] = {
             ],
             "responses": {
                 "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
-                **_told("400", "401"),
+                **_told("400", "401", "404", "405"),
             },
         }
     },
@@ -184,5 +188,18 @@ PATHS: dict[str, Json] = {
     "/v2/alerts/{identifier}/close": _genie("CloseOpsgenieAlert", "Closes an alert", parameters=IDENTIFIER),
     "/v2/alerts/{identifier}/acknowledge": _genie(
         "AcknowledgeOpsgenieAlert", "Acknowledges an alert", parameters=IDENTIFIER
+    ),
+    "/v2/alerts/{identifier}/notes": _genie(
+        "AddOpsgenieNote", "Adds a note to the timeline of an alert", parameters=IDENTIFIER, needed=True
+    ),
+    "/v2/alerts/{identifier}/message": _genie(
+        "UpdateOpsgenieMessage", "Notes another message", verb="put", parameters=IDENTIFIER, needed=True
+    ),
+    "/v2/alerts/{identifier}/description": _genie(
+        "UpdateOpsgenieDescription",
+        "Notes another description",
+        verb="put",
+        parameters=IDENTIFIER,
+        needed=True,
     ),
 }

@@ -50,12 +50,25 @@ async def test_a_real_alertmanager_fires_and_resolves_through_each_receiver(
         "pagerduty": {
             "pagerduty_configs": [{"routing_key": keys["pagerduty"], "url": f"{gateway}/v2/enqueue"}]
         },
-        "opsgenie": {"opsgenie_configs": [{"api_key": keys["opsgenie"], "api_url": f"{gateway}/"}]},
+        "opsgenie": {
+            "opsgenie_configs": [
+                {
+                    "api_key": keys["opsgenie"],
+                    "api_url": f"{gateway}/",
+                    "update_alerts": True,
+                    "message": "{{ len .Alerts.Firing }} high error rates",
+                }
+            ]
+        },
     }
     labels = {via: {"alertname": "HighErrorRate", "severity": "critical", "via": via} for via in VIA}
     with alertmanager(tmp_path, receivers) as sender:
         await each(lambda via: sender.fire(labels[via], {"summary": "5xx above 5 %"}))
         opened = {via: await arrived(world, via, "OPEN") for via in VIA}
+        another = {**labels["opsgenie"], "instance": "web-2"}
+        await asyncio.to_thread(sender.fire, another)
+        await noted(world, opened["opsgenie"], "message: 2 high error rates")
+        await asyncio.to_thread(sender.resolve, another)
         await each(lambda via: sender.resolve(labels[via]))
         for via in VIA:
             closed = await arrived(world, via, "CLOSED")
@@ -64,6 +77,16 @@ async def test_a_real_alertmanager_fires_and_resolves_through_each_receiver(
     assert {alert["severity"] for alert in opened.values()} >= {"CRITICAL"}
     for via in ("webhook", "opsgenie"):
         assert opened[via]["labels"]["alertname"] == "HighErrorRate"
+
+
+async def noted(world: World, alert: Json, *notes: str) -> None:
+    """Waits until the alert's timeline has these comments."""
+
+    async def there() -> bool:
+        actions = (await world.ok("GET", f"/alerts/{alert['alert_id']}/actions"))["actions"]
+        return {*notes} <= {one["note"] for one in actions if one["type"] == "COMMENT"}
+
+    await eventually(there, 20)
 
 
 async def each(act: Callable[[str], None]) -> None:
@@ -139,6 +162,13 @@ async def test_opsgenies_own_client(world: World) -> None:
         acknowledge_alert_payload=opsgenie_sdk.AcknowledgeAlertPayload(user="ada"),
     )
     await arrived(world, "og", "ACKED")
+    note = opsgenie_sdk.AddNoteToAlertPayload(user="ada", note="vendor called")
+    await asyncio.to_thread(api.add_note, **acted, add_note_to_alert_payload=note)
+    message = opsgenie_sdk.UpdateAlertMessagePayload(message="disk fuller")
+    await asyncio.to_thread(api.update_alert_message, **acted, update_alert_message_payload=message)
+    described = opsgenie_sdk.UpdateAlertDescriptionPayload(description="99 %")
+    await asyncio.to_thread(api.update_alert_description, **acted, update_alert_description_payload=described)
+    await noted(world, opened, "by ada: vendor called", "message: disk fuller", "description: 99 %")
     await asyncio.to_thread(
         api.close_alert, **acted, close_alert_payload=opsgenie_sdk.CloseAlertPayload(note="fixed")
     )

@@ -1,8 +1,10 @@
 """What integrations send: signals that trigger, acknowledge or resolve alerts."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from services.escalation.api.changes import RuleChanges
 from services.escalation.api.integrations import IntegrationApi
 from services.escalation.convert import alerts as convert
 from services.escalation.domain import alert as verbs
-from services.escalation.domain.alert import By
+from services.escalation.domain.alert import Alert, By, Change
 from services.escalation.domain.integration import Integration
 from services.escalation.domain.rules import Rules
 from services.escalation.storage import alerts as storage
@@ -31,7 +33,7 @@ MOST_SIGNALS = 1_000
 Placed: TypeAlias = tuple[int, Signal]
 """A signal and its place in the request."""
 
-VERBS = frozenset({Signal.ACKNOWLEDGE, Signal.RESOLVE})
+VERBS = frozenset({Signal.ACKNOWLEDGE, Signal.RESOLVE, Signal.COMMENT})
 """The actions that do something to an alert that is there."""
 
 
@@ -92,30 +94,57 @@ class IngestingIntegrationApi(IntegrationApi):
         keys = [signal.alert.dedup_key for place, signal in wave if checked[place] is None]
         if not keys:
             return {place: _failed(error) for place, error in checked.items() if error is not None}
+        by = f"integrations/{integration.integration_id}"
+        notes = {signal.note for _, signal in wave if signal.action == Signal.COMMENT}
         async with self._db.connect() as conn:
             live = await storage.live_ids(conn, keys)
-        by = f"integrations/{integration.integration_id}"
+            made = await storage.comments(conn, by, live.values(), notes) if notes else set()
+
+        def concerned(signal: Signal) -> UUID | None:
+            """The alert that the signal does something to: none that has the note already."""
+            alert_id = live.get(signal.alert.dedup_key)
+            if alert_id is None or signal.action != Signal.COMMENT:
+                return alert_id
+            again = (alert_id, signal.note) in made
+            made.add((alert_id, signal.note))
+            return None if again else alert_id
+
         results = await asyncio.gather(
             *(
-                self._one(live.get(signal.alert.dedup_key), signal, by, checked[place])
+                self._one(concerned(signal), signal, By(by, signal.note), checked[place])
                 for place, signal in wave
             )
         )
         return {place: result for (place, _), result in zip(wave, results, strict=True)}
 
     async def _one(
-        self, alert_id: UUID | None, signal: Signal, actor: str, problem: DomainError | None
+        self, alert_id: UUID | None, signal: Signal, by: By, problem: DomainError | None
     ) -> SignalResult:
         """What is not open, or is closed before its turn comes, changes nothing."""
         if problem is not None:
             return _failed(problem)
         if alert_id is not None:
-            by = By(actor, signal.note)
-            verb = verbs.closed if signal.action == Signal.RESOLVE else acknowledged(self._rules.value)
+            verb = self._verb(signal)
             with suppress(Refused):
                 done = await self._verbs.submit(alert_id, lambda alert, now: verb(alert, by, now))
                 return SignalResult(alert_id=done.alert_id)
         return SignalResult()
+
+    def _verb(self, signal: Signal) -> Callable[[Alert, By, datetime], Change]:
+        match signal.action:
+            case Signal.RESOLVE:
+                return verbs.closed
+            case Signal.COMMENT:
+                news = {"title": signal.alert.title, "description": signal.alert.description}
+                return partial(_noted, {name: text for name, text in news.items() if text})
+            case _:
+                return acknowledged(self._rules.value)
+
+
+def _noted(news: Mapping[str, str], alert: Alert, by: By, _: datetime) -> Change:
+    """A note, unless all that it tells of is what the alert says already."""
+    old = bool(news) and all(getattr(alert, name) == text for name, text in news.items())
+    return Change(alert) if old else verbs.commented(alert, by)
 
 
 def _waves(signals: Sequence[Signal]) -> Iterator[list[Placed]]:

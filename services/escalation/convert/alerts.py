@@ -151,10 +151,11 @@ def snoozed_until(request: alert_service_pb2.SnoozeAlertRequest, now: datetime) 
 
 
 def check_signal(signal: integration_service_pb2.Signal) -> None:
-    """Whether a signal can acknowledge or resolve. Raises Invalid naming every wrong field."""
+    """Whether a signal can acknowledge, resolve or comment. Raises Invalid naming every wrong field."""
     problems = Problems()
     validation.text(problems, "alert.dedup_key", signal.alert.dedup_key, most=255, required=True)
-    validation.text(problems, "note", signal.note, most=NOTE_CHARACTERS)
+    comments = signal.action == integration_service_pb2.Signal.COMMENT
+    validation.text(problems, "note", signal.note, most=NOTE_CHARACTERS, required=comments)
     problems.check()
 
 

@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import NotFound
 from chassis.outbox import COLUMNS
-from services.escalation.domain.alert import Action, Alert, EventType, Severity, State
+from services.escalation.domain.alert import Action, ActionType, Alert, EventType, Severity, State
 from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
@@ -186,6 +186,19 @@ async def live_ids(conn: AsyncConnection, keys: Sequence[str]) -> dict[str, UUID
         alerts.c.state != _CLOSED,
     )
     return {row.dedup_key: row.alert_id for row in await conn.execute(query)}
+
+
+async def comments(
+    conn: AsyncConnection, actor: str, alert_ids: Iterable[UUID], notes: Iterable[str]
+) -> set[tuple[UUID, str]]:
+    """Which of these notes somebody has made already, on which of these alerts."""
+    query = select(actions.c.alert_id, actions.c.note).where(
+        actions.c.alert_id == any_(literal(list(alert_ids), ARRAY(Uuid))),
+        actions.c.type == ActionType.COMMENT,
+        actions.c.actor == actor,
+        actions.c.note == any_(literal(list(notes), ARRAY(Text))),
+    )
+    return {(row.alert_id, row.note) for row in await conn.execute(query)}
 
 
 @dataclass(frozen=True, slots=True)

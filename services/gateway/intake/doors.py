@@ -39,6 +39,10 @@ def open_doors(router: Router[Endpoint], ingest: Ingest) -> None:
         router.add("POST", OPSGENIE + slash, genie.create)
         router.add("POST", f"{OPSGENIE}/{{identifier}}/close{slash}", genie.close)
         router.add("POST", f"{OPSGENIE}/{{identifier}}/acknowledge{slash}", genie.acknowledge)
+        router.add("POST", f"{OPSGENIE}/{{identifier}}/notes{slash}", genie.note)
+        for verb in ("PUT", "POST"):  # Opsgenie's is PUT; what its clients send differs
+            router.add(verb, f"{OPSGENIE}/{{identifier}}/message{slash}", genie.message)
+            router.add(verb, f"{OPSGENIE}/{{identifier}}/description{slash}", genie.description)
 
 
 class Doors:

@@ -1,7 +1,7 @@
 """The endpoints of Opsgenie's alert API, with Opsgenie's answers: 202 with a request id, 422 with every wrong field."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -22,11 +22,14 @@ WORDS = {
     429: "You are making too many requests!",
     503: "Please retry later.",
 }
-Read = Callable[[Incoming], Awaitable[Signal]]
+Read = Callable[[Incoming], Awaitable[Sequence[Signal]]]
 
 
 class Genie:
-    """Create, acknowledge and close, by `Authorization: GenieKey <routing key>`."""
+    """Create, acknowledge, close and note, by `Authorization: GenieKey <routing key>`.
+
+    What is asked of an alert that is not open is accepted and changes nothing.
+    """
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
@@ -36,12 +39,24 @@ class Genie:
         return await self._take(incoming, _created)
 
     async def close(self, incoming: Incoming) -> Response:
-        """Closes the alert of an alias; one that is not open is accepted and changes nothing."""
+        """Closes the alert of an alias."""
         return await self._take(incoming, _acted(Action.RESOLVE))
 
     async def acknowledge(self, incoming: Incoming) -> Response:
-        """Acknowledges the alert of an alias; one that is not open is accepted and changes nothing."""
+        """Acknowledges the alert of an alias."""
         return await self._take(incoming, _acted(Action.ACKNOWLEDGE))
+
+    async def note(self, incoming: Incoming) -> Response:
+        """Adds a note to the timeline of the alert of an alias."""
+        return await self._take(incoming, _noted)
+
+    async def message(self, incoming: Incoming) -> Response:
+        """Notes that the alert of an alias has another message."""
+        return await self._take(incoming, _reworded("message"))
+
+    async def description(self, incoming: Incoming) -> Response:
+        """Notes that the alert of an alias has another description."""
+        return await self._take(incoming, _reworded("description"))
 
     async def _take(self, incoming: Incoming, read: Read) -> Response:
         began, request_id = time.perf_counter(), str(uuid4())
@@ -49,7 +64,7 @@ class Genie:
             key = keys.credential(incoming.authorization)
             if not key:
                 raise Unauthenticated("no key; want 'Authorization: GenieKey' and a routing key")
-            taken = await self._ingest.send(incoming, key, [await read(incoming)])
+            taken = await self._ingest.send(incoming, key, await read(incoming))
             if taken.refusals:
                 raise Invalid(taken.refusals[0])
         except DomainError as error:
@@ -57,14 +72,25 @@ class Genie:
         return _answer(202, {"result": "Request will be processed"}, request_id, began)
 
 
-async def _created(incoming: Incoming) -> Signal:
-    return opsgenie.created(parse(await incoming.body()))
+async def _created(incoming: Incoming) -> Sequence[Signal]:
+    return [opsgenie.created(parse(await incoming.body()))]
 
 
 def _acted(action: Action) -> Read:
-    async def read(incoming: Incoming) -> Signal:
+    async def read(incoming: Incoming) -> Sequence[Signal]:
         body = await incoming.body()
-        return opsgenie.acted(action, incoming.variables["identifier"], parse(body) if body.strip() else {})
+        return [opsgenie.acted(action, incoming.variables["identifier"], parse(body) if body.strip() else {})]
+
+    return read
+
+
+async def _noted(incoming: Incoming) -> Sequence[Signal]:
+    return [opsgenie.noted(incoming.variables["identifier"], parse(await incoming.body()))]
+
+
+def _reworded(what: str) -> Read:
+    async def read(incoming: Incoming) -> Sequence[Signal]:
+        return opsgenie.reworded(what, incoming.variables["identifier"], parse(await incoming.body()))
 
     return read
 

@@ -1,6 +1,8 @@
 """Sends signals on to escalation in the name of a routing key."""
 
+import asyncio
 import string
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import structlog
 
 from chassis.auth import Principal
 from chassis.batching import GroupCommit
-from chassis.errors import Unauthenticated
+from chassis.errors import Invalid, TimedOut, Unauthenticated
 from identity.limits import Limits
 from services.gateway import failures
 from services.gateway.failures import CallFailed
@@ -58,6 +60,8 @@ class _Sent:
 
     signal: Signal
     metadata: Sequence[tuple[str, str]]
+    until: float
+    """When its sender waits no longer, by the monotonic clock."""
 
 
 class Ingest:
@@ -72,14 +76,19 @@ class Ingest:
         """What became of the signals, in calls of at most AT_ONCE.
 
         Raises Unauthenticated when the key has not the form of one or no integration has it, Exhausted when it is
-        over its rate, CallFailed when a call failed or a signal may be taken at another time.
+        over its rate, CallFailed when a call failed or a signal may be taken at another time, TimedOut when the sender's
+        deadline passed first; what was under way then may be taken all the same.
         """
         if len(routing_key) != KEY_LENGTH or not KEY_ALPHABET.issuperset(routing_key):
             raise Unauthenticated("the routing key is not one of ours", reason="UNKNOWN_ROUTING_KEY")
         self._limits.take(Principal(subject=f"integrations/{routing_key}"))
-        metadata = incoming.metadata(credential=False)
-        lane = self._lane(routing_key)
-        answers = await lane.submit_many([_Sent(signal, metadata) for signal in signals])
+        metadata, timeout = incoming.metadata(credential=False), _timeout(incoming)
+        until, lane = time.monotonic() + timeout, self._lane(routing_key)
+        try:
+            async with asyncio.timeout(timeout):
+                answers = await lane.submit_many([_Sent(signal, metadata, until) for signal in signals])
+        except TimeoutError:
+            raise TimedOut("the deadline passed") from None
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
@@ -100,12 +109,22 @@ class Ingest:
         return lane
 
     async def _call(self, routing_key: str, sent: Sequence[_Sent]) -> Sequence[Any]:
+        """One call, which lasts as long as the most patient of its senders waits."""
         request = request_of(routing_key, [one.signal for one in sent])
+        timeout = max(one.until for one in sent) - time.monotonic()
         try:
-            answer = await self._stub.IngestSignals(request, timeout=DEADLINE, metadata=sent[0].metadata)
+            answer = await self._stub.IngestSignals(request, timeout=timeout, metadata=sent[0].metadata)
         except grpc.aio.AioRpcError as error:
             raise failures.from_call(error) from None
         return answer.results
+
+
+def _timeout(incoming: Incoming) -> float:
+    """How long the sender waits; a header that says nothing sensible is passed over, for no page is lost over a word."""
+    try:
+        return incoming.timeout() or DEADLINE
+    except Invalid:
+        return DEADLINE
 
 
 def _taken(results: Sequence[Any]) -> Taken:
@@ -130,8 +149,10 @@ def request_of(routing_key: str, signals: Sequence[Signal]) -> Any:
 
 def _signal(signal: Signal) -> Any:
     alert = alert_service_pb2.TriggerAlertRequest(dedup_key=signal.dedup_key)
+    if signal.action in (Action.TRIGGER, Action.COMMENT):
+        alert.title, alert.description = signal.title, signal.description
     if signal.action is Action.TRIGGER:
-        alert.title, alert.description, alert.source = signal.title, signal.description, signal.source
+        alert.source = signal.source
         alert.severity = alert_pb2.Severity.Value.Value(signal.severity.value)
         alert.labels.update(signal.labels)
     action = integration_service_pb2.Signal.Action.Value(signal.action.value)

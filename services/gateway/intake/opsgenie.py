@@ -72,6 +72,38 @@ def acted(action: Action, identifier: str, body: object) -> Signal:
     )
 
 
+def noted(identifier: str, body: object) -> Signal:
+    """The signal that adds a note to an alert; raises Invalid when the body has none."""
+    problems = Problems()
+    if not signal.text(_object(body, problems).get("note")).strip():
+        problems.add("note", "can not be empty")
+    problems.check()
+    return acted(Action.COMMENT, identifier, body)
+
+
+def reworded(what: str, identifier: str, body: object) -> list[Signal]:
+    """The signal that an alert's `message` or `description` is another one now, none when the body has none.
+
+    An alert says what it said when it opened, which is what rules have judged: the timeline tells the news.
+    """
+    problems = Problems()
+    said = _object(body, problems).get(what)
+    if isinstance(said, dict | list):
+        problems.add(what, "is not a text")
+    if not identifier.strip():
+        problems.add("identifier", "is empty")
+    problems.check()
+    text = signal.paragraphs([signal.text(said)])
+    if not text:
+        return []
+    note = f"{what}: {text}"[: signal.MOST_NOTE]
+    if what == "message":
+        return [
+            Signal(Action.COMMENT, key_of(identifier), title=signal.line(said, signal.MOST_TITLE), note=note)
+        ]
+    return [Signal(Action.COMMENT, key_of(identifier), description=text, note=note)]
+
+
 def key_of(alias: str) -> str:
     """The dedup key of an alias."""
     return alias if len(alias) <= signal.MOST_KEY else signal.key_of(alias)

@@ -20,6 +20,7 @@ class Action(Enum):
     TRIGGER = "TRIGGER"
     ACKNOWLEDGE = "ACKNOWLEDGE"
     RESOLVE = "RESOLVE"
+    COMMENT = "COMMENT"
 
 
 class Severity(Enum):
@@ -53,7 +54,10 @@ def severity(word: object) -> Severity:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing that a sender reports; only a TRIGGER needs more than the dedup key."""
+    """One thing that a sender reports.
+
+    A TRIGGER needs more than the dedup key; a COMMENT has a note, and the title or the description that it tells of.
+    """
 
     action: Action
     dedup_key: str

@@ -5,7 +5,7 @@ import pytest
 from chassis.client import channel
 from chassis.errors import Invalid, Unauthenticated
 from tests.service.escalation.world import Replica, World
-from tocsin.escalation.v1.alert_pb2 import Alert, AlertAction
+from tocsin.escalation.v1.alert_pb2 import Alert, AlertAction, Severity
 from tocsin.escalation.v1.alert_service_pb2 import TriggerAlertRequest, TriggerAlertResponse
 from tocsin.escalation.v1.integration_pb2 import Integration
 from tocsin.escalation.v1.integration_service_pb2 import (
@@ -63,6 +63,47 @@ async def test_signals_open_take_and_close_alerts(stage: World) -> None:
         (AlertAction.ACK, ""),
         (AlertAction.CLOSE, "back to normal"),
     ]
+
+
+async def test_what_a_sender_has_to_say_is_said_once(stage: World) -> None:
+    """Notes go into the timeline: not what it says already, and not what the sender has said before."""
+    key = await integration(stage.here)
+    (opened,) = await ingest(
+        stage.here, key, signal(Signal.TRIGGER, "k", "disk full", description="97 %", severity=Severity.LOW)
+    )
+    alert = Alert(alert_id=opened.alert_id)
+
+    def note(text: str, **fields: object) -> Signal:
+        made = signal(Signal.COMMENT, "k", **fields)  # type: ignore[arg-type]
+        made.note = text
+        return made
+
+    said = [
+        note("vendor called"),
+        note("vendor called"),
+        note("message: disk full", title="disk full"),
+        note("message: disk fuller", title="disk fuller"),
+        note("description: 97 %", description="97 %"),
+        note("description: 99 %", description="99 %"),
+    ]
+    first = await ingest(stage.here, key, *said)
+    assert not any(result.HasField("error") for result in first)
+    assert (first[0].alert_id, first[1].alert_id) == (opened.alert_id, "")
+    again = await ingest(stage.here, key, *said, note("vendor came"))
+    assert again[-1].alert_id == opened.alert_id
+    made = [(action.type, action.actor, action.note) for action in await stage.here.actions(alert)]
+    assert sorted(made) == [
+        (AlertAction.COMMENT, "integrations/prometheus", text)
+        for text in ("description: 99 %", "message: disk fuller", "vendor called", "vendor came")
+    ]
+    kept = await stage.here.get(alert)
+    assert (kept.title, kept.state, kept.trigger_count) == ("disk full", Alert.OPEN, 1)
+    (empty, unknown) = await ingest(stage.here, key, note(""), Signal(action=Signal.COMMENT, note="x"))
+    assert "note: is required" in empty.error.message
+    assert "alert.dedup_key" in unknown.error.message
+    await ingest(stage.here, key, signal(Signal.ACKNOWLEDGE, "k"), note("taken"), signal(Signal.RESOLVE, "k"))
+    assert await ingest(stage.here, key, note("too late")) == [SignalResult()]
+    assert [action.note for action in await stage.here.actions(alert)][-3:] == ["", "taken", ""]
 
 
 async def test_what_is_not_open_changes_nothing(stage: World) -> None:

@@ -204,18 +204,90 @@ ODD: list[Any] = [
 ODD_KEYS = ["", "\0", "labels", "\ud800", "x" * 300]
 
 
-@pytest.mark.parametrize("path", [ALERTMANAGER, EVENTS, PAGERDUTY])
-async def test_no_body_gives_a_500(stage: Stage, path: str) -> None:
+EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "type": "disk.full",
+    "source": "/ci",
+    "subject": "db-1",
+    "data": {"title": "x"},
+}
+CLOUD = f"/api/alert/integrations/{KEY}/cloudevents"
+ACTED = {"user": "ada", "source": "ci", "note": "it is on fire"}
+SENT: dict[str, tuple[str, str, Any]] = {
+    "alertmanager": (ALERTMANAGER, "application/json", BODIES[ALERTMANAGER]),
+    "grafana": (ALERTMANAGER, "application/json", json.loads((DATA / "grafana_webhook.json").read_bytes())),
+    "plain": (EVENTS, "application/json", {"title": "disk", "labels": {"a": "b"}, "action": "TRIGGER", "dedup_key": "d"}),
+    "pagerduty": (PAGERDUTY, "application/json", BODIES[PAGERDUTY]),
+    "change": ("/v2/change/enqueue", "application/json", BODIES[PAGERDUTY]),
+    "opsgenie": ("/v2/alerts", "application/json", json.loads((DATA / "opsgenie_alertmanager.json").read_bytes())),
+    "close": ("/v2/alerts/a%2Fb/close", "application/json", ACTED),
+    "notes": ("/v2/alerts/a%2Fb/notes", "application/json", ACTED),
+    "message": ("/v2/alerts/a%2Fb/message", "application/json", {"message": "another"}),
+    "description": ("/v2/alerts/%F0%9F%94%A5/description", "application/json", {"description": "another"}),
+    "structured": (CLOUD, "application/cloudevents+json", EVENT),
+    "batch": (CLOUD, "application/cloudevents-batch+json", [EVENT, {**EVENT, "id": "2", "type": "disk.resolved"}]),
+    "binary": (CLOUD, "application/json", {"title": "disk", "labels": {"a": "b"}, "action": "TRIGGER"}),
+}  # fmt: skip
+"""What is sent where: path, content type, and a body that is right."""
+
+
+@pytest.mark.parametrize("sender", SENT)
+async def test_no_body_gives_a_500(stage: Stage, sender: str) -> None:
     """The same bodies in every run: what fails, fails again."""
-    chance = random.Random(path)
-    for _ in range(150):
-        sent = json.dumps(mutated(BODIES[path], chance)).encode()
+    path, media, right = SENT[sender]
+    chance = random.Random(sender)
+    taken = 0
+    for _ in range(100):
+        sent = json.dumps(mutated(right, chance)).encode()
         if chance.random() < 0.2:
             at = chance.randrange(len(sent) + 1)
             sent = sent[:at] + bytes([chance.randrange(256)]) + sent[at + 1 :]
-        answer = await stage.call("POST", path, sent, token=None)
-        assert answer.status in (200, 202, 400), (answer.status, sent[:500])
+        headers = {"content-type": media, "authorization": f"GenieKey {KEY}"}
+        if sender == "binary":
+            headers |= {
+                f"ce-{name}": chance.choice(
+                    [value, value, value, "", "%", "%FF", "%ED%A0%80", "\xff", "x" * 5000]
+                )
+                for name, value in EVENT.items()
+                if isinstance(value, str) and chance.random() > 0.02
+            }
+        answer = await stage.call("POST", path, sent, token=None, headers=headers)
+        assert answer.status in (200, 202, 400, 422), (answer.status, sent[:500])
         assert answer.json
+        taken += answer.status < 300
+    assert 0 < taken < 100
+
+
+async def test_a_sender_that_does_not_wait(stage: Stage) -> None:
+    """Its own deadline counts, however many share the call; 503 means again, which Alertmanager does."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any, context: Any) -> Any:
+        asked.set()
+        await go.wait()
+        results = [integration_service_pb2.SignalResult(alert_id="a") for _ in request.signals]
+        return integration_service_pb2.IngestSignalsResponse(results=results)
+
+    stage.services.play("IngestSignals", slow)
+    genie = {"authorization": f"GenieKey {KEY}"}
+    patient = asyncio.create_task(
+        stage.call("POST", EVENTS, {"title": "p"}, token=None, headers={"x-request-timeout": "4m"})
+    )
+    await asked.wait()
+    for headers in ({"x-request-timeout": "50ms"}, {"grpc-timeout": "50m"}):
+        for path in (EVENTS, PAGERDUTY, ALERTMANAGER):
+            hasty = await stage.call("POST", path, BODIES[path], token=None, headers=headers)
+            assert (hasty.status, hasty.headers["retry-after"]) == (503, "1")
+        hasty = await stage.call("POST", "/v2/alerts", {"message": "x"}, token=None, headers=genie | headers)
+        assert hasty.status == 503
+    go.set()
+    assert (await patient).status == 202
+    seconds = stage.services.asked[0].seconds
+    assert seconds is not None
+    assert 60 < seconds < 241
+    odd = await stage.call("POST", EVENTS, {"title": "x"}, token=None, headers={"x-request-timeout": "soon"})
+    assert odd.status == 202, "no page is lost over a header"
 
 
 async def test_requests_that_come_together_share_a_call(stage: Stage) -> None:
@@ -322,6 +394,27 @@ async def test_opsgenie(stage: Stage) -> None:
         assert (signal.action, signal.alert.dedup_key) == (action, "a/b")
     wrong = await stage.call("POST", "/v2/alerts", {"alias": "x"}, headers=genie)
     assert (wrong.status, wrong.json["errors"]) == (422, {"message": "can not be empty"})
+    changes: list[tuple[str, str, dict[str, str], str]] = [
+        ("POST", "notes", {"note": "vendor called", "user": "ada"}, "by ada: vendor called"),
+        ("PUT", "message", {"message": "disk  fuller"}, "message: disk  fuller"),
+        ("POST", "message", {"message": "disk fuller"}, "message: disk fuller"),
+        ("PUT", "description", {"description": "99 %"}, "description: 99 %"),
+    ]
+    for method, what, body, note in changes:
+        path = f"/v2/alerts/a%2Fb/{what}?identifierType=alias"
+        assert (await stage.call(method, path, body, headers=genie)).status == 202
+        (signal,) = stage.services.last.signals
+        assert (signal.action, signal.alert.dedup_key, signal.note) == (Signal.COMMENT, "a/b", note)
+        assert signal.alert.title == ("disk fuller" if what == "message" else "")
+        assert signal.alert.description == body.get("description", "")
+    asked = len(stage.services.asked)
+    assert (await stage.call("PUT", "/v2/alerts/a/description", {}, headers=genie)).status == 202
+    assert len(stage.services.asked) == asked, "an empty one is no news"
+    wrong = await stage.call("POST", "/v2/alerts/a/notes", {"user": "ada"}, headers=genie)
+    assert (wrong.status, wrong.json["errors"]) == (422, {"note": "can not be empty"})
+    wrong = await stage.call("PUT", "/v2/alerts/a/message", {"message": ["x"]}, headers=genie)
+    assert (wrong.status, wrong.json["errors"]) == (422, {"message": "is not a text"})
+    assert (await stage.call("PUT", "/v2/alerts/a/notes", {"note": "x"}, headers=genie)).status == 405
     assert (await stage.call("POST", "/v2/alerts", {"message": "x"}, token=None)).status == 401
     for error, status in ((Exhausted("x"), 429), (Unavailable("x"), 503), (RuntimeError("x"), 503)):
         stage.services.play("IngestSignals", error)

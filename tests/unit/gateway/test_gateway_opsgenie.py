@@ -1,6 +1,7 @@
 """Opsgenie's alert API against recorded bodies and against anything at all."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,24 @@ def test_nothing_breaks_an_alert(body: object) -> None:
     accepted([found])
 
 
-@given(TEXT, ANY)
-def test_nothing_breaks_an_action(identifier: str, body: object) -> None:
+@given(
+    TEXT,
+    ANY | st.fixed_dictionaries({"message": ANY, "description": ANY, "note": ANY, "user": ANY}),
+    st.sampled_from(
+        [
+            lambda *given: [opsgenie.acted(Action.RESOLVE, *given)],
+            lambda *given: [opsgenie.noted(*given)],
+            lambda *given: opsgenie.reworded("message", *given),
+            lambda *given: opsgenie.reworded("description", *given),
+        ]
+    ),
+)
+def test_nothing_breaks_an_action(
+    identifier: str, body: object, act: Callable[[str, object], list[Signal]]
+) -> None:
     try:
-        found = opsgenie.acted(Action.RESOLVE, signal.text(identifier), body)
+        found = act(signal.text(identifier), body)
     except Invalid:
         return
-    accepted([found])
+    accepted(found)
+    assert all(one.note.strip() for one in found if one.action is Action.COMMENT)

@@ -252,6 +252,10 @@ class Signal(_message.Message):
         """Somebody has taken it, over there."""
         RESOLVE: Signal._Action.ValueType  # 3
         """It is over."""
+        COMMENT: Signal._Action.ValueType  # 4
+        """A note for the timeline. One that the sender has made on the alert already is not made again, nor one that tells
+        of an `alert.title` or `alert.description` that the alert has already.
+        """
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What it asks for."""
@@ -264,6 +268,10 @@ class Signal(_message.Message):
     """Somebody has taken it, over there."""
     RESOLVE: Signal.Action.ValueType  # 3
     """It is over."""
+    COMMENT: Signal.Action.ValueType  # 4
+    """A note for the timeline. One that the sender has made on the alert already is not made again, nor one that tells
+    of an `alert.title` or `alert.description` that the alert has already.
+    """
 
     ACTION_FIELD_NUMBER: _builtins.int
     ALERT_FIELD_NUMBER: _builtins.int
@@ -271,10 +279,12 @@ class Signal(_message.Message):
     action: Global___Signal.Action.ValueType
     """What it asks for."""
     note: _builtins.str
-    """Kept in the timeline of an ACKNOWLEDGE or RESOLVE, at most 4,096 characters."""
+    """Kept in the timeline of an ACKNOWLEDGE, RESOLVE or COMMENT, at most 4,096 characters. Required for a COMMENT."""
     @_builtins.property
     def alert(self) -> _alert_service_pb2.TriggerAlertRequest:
-        """The alert. For ACKNOWLEDGE and RESOLVE only `dedup_key` is read, and it is required."""
+        """The alert. For ACKNOWLEDGE and RESOLVE only `dedup_key` is read, and it is required; for a COMMENT also what its
+        note tells of.
+        """
 
     def __init__(
         self,

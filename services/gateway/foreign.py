@@ -29,7 +29,32 @@ IDENTIFIER: list[Json] = [
     },
 ]
 GENIE: list[Json] = [{"genie": []}]
-JSON = ("application/json",)
+OBJECT: Json = {"type": "object"}
+JSON: Json = {"application/json": OBJECT}
+CLOUD_EVENT: Json = {"$ref": "#/components/schemas/CloudEvent"}
+SCHEMAS: dict[str, Json] = {
+    "CloudEvent": {
+        "type": "object",
+        "description": "An event in the JSON format of CloudEvents 1.0; extensions become labels.",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"type": "string", "enum": ["1.0"], "description": "The version."},
+            "id": {"type": "string", "minLength": 1, "description": "Unique for its source."},
+            "source": {"type": "string", "minLength": 1, "description": "Where it happened."},
+            "type": {"type": "string", "minLength": 1, "description": "What happened."},
+            "subject": {"type": ["string", "null"], "description": "What it is about."},
+            "datacontenttype": {
+                "type": ["string", "null"],
+                "description": "The media type of `data_base64`.",
+            },
+            "data": {"description": "Anything; an object may be in the words of the plain form."},
+            "data_base64": {
+                "type": ["string", "null"],
+                "description": "The data as bytes, instead of `data`.",
+            },
+        },
+    }
+}
 
 
 def _intake(
@@ -41,7 +66,7 @@ def _intake(
     verb: str = "post",
     parameters: Sequence[Json] = (KEY,),
     security: Sequence[Json] = (),
-    media: Sequence[str] = JSON,
+    media: Json = JSON,
     needed: bool = True,
 ) -> Json:
     return {
@@ -54,10 +79,7 @@ def _intake(
             "parameters": list(parameters),
             "requestBody": {
                 "required": needed,
-                "content": {
-                    kind: {"schema": {"type": ["array", "object"] if "batch" in kind else "object"}}
-                    for kind in media
-                },
+                "content": {kind: {"schema": schema} for kind, schema in media.items()},
             },
             "responses": answers | (_told("404", "405") if parameters else {}),
         }
@@ -182,7 +204,11 @@ PATHS: dict[str, Json] = {
         "One event, structured or in binary mode (attributes in `ce-` headers), or a batch of at most 1,000. The data may "
         "be in the words of the plain form; what it leaves out follows from the attributes.",
         {"202": _taken("Taken."), **_told("400", "401", "413", "503")},
-        media=("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
+        media={
+            "application/cloudevents+json": CLOUD_EVENT,
+            "application/cloudevents-batch+json": {"type": "array", "maxItems": 1000, "items": CLOUD_EVENT},
+            "application/json": {},
+        },
     ),
     "/v2/alerts": _genie("CreateOpsgenieAlert", "Opens an alert", needed=True),
     "/v2/alerts/{identifier}/close": _genie("CloseOpsgenieAlert", "Closes an alert", parameters=IDENTIFIER),

@@ -54,6 +54,11 @@ STATUS_SCHEMA: Json = {
         },
     },
 }
+FILE: Json = {
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    "*/*": {"schema": {}},
+}
+"""Bytes of any kind: the first form is for generators of clients, which know no `*/*`."""
 ERROR_SCHEMA: Json = {
     "type": "object",
     "description": "What every failed request answers with.",
@@ -88,7 +93,12 @@ def document(contract: Contract) -> Json:
         "tags": [*_tags(contract), {"name": "Intake", "description": "Where other tools send their alerts."}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**schemas.components(), "Error": ERROR_SCHEMA, "Status": STATUS_SCHEMA},
+            "schemas": {
+                **schemas.components(),
+                **foreign.SCHEMAS,
+                "Error": ERROR_SCHEMA,
+                "Status": STATUS_SCHEMA,
+            },
             "responses": {status: _failure(text) for status, text in ERRORS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token or an API key."},
@@ -127,12 +137,13 @@ def _last(path: str) -> str:
 
 
 def _tags(contract: Contract) -> list[Json]:
+    """A tag for each service; those of one name in several contexts share one."""
     named = {rule.method.containing_service.full_name for rule in contract.rules}
-    return [
-        {"name": service.name, "description": contract.comments.get(service.full_name, service.name)}
-        for service in contract.services
-        if service.full_name in named
-    ]
+    described: dict[str, str] = {}
+    for service in contract.services:
+        if service.full_name in named:
+            described.setdefault(service.name, contract.comments.get(service.full_name, service.name))
+    return [{"name": name, "description": text} for name, text in described.items()]
 
 
 def _failure(text: str) -> Json:
@@ -213,7 +224,8 @@ def _body(rule: Rule, schemas: Schemas) -> Json:
         schema = schemas.request(message_of(resource), without=bound, partial=rule.verb == "PATCH")
     else:
         schema = schemas.field(resource)
-    return {"required": resource is not None, "content": {"application/json": {"schema": schema}}}
+    needed = resource is not None or schemas.required(schema)
+    return {"required": needed, "content": {"application/json": {"schema": schema}}}
 
 
 def _responses(rule: Rule, schemas: Schemas) -> Json:
@@ -248,7 +260,7 @@ def _ids(descriptor: Descriptor) -> list[FieldDescriptor]:
 
 def _answer(rule: Rule, schemas: Schemas) -> Json:
     if rule.raw_answer:
-        return {"description": "The file.", "content": {"*/*": {"schema": {}}}}
+        return {"description": "The file.", "content": FILE}
     answered = rule.answered
     schema = schemas.answer(rule.method.output_type) if answered is None else schemas.field(answered)
     if rule.method.server_streaming:

@@ -41,6 +41,11 @@ class Schemas:
         """Everything mentioned so far, by name."""
         return dict(sorted(self._components.items()))
 
+    def required(self, schema: Json) -> bool:
+        """Whether a body of this schema must have a field."""
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        return "required" in self._components.get(name, {})
+
     def answer(self, descriptor: Descriptor) -> Json:
         """The schema of an answer."""
         return self._message(descriptor)

@@ -69,6 +69,7 @@ def test_operations_have_ids_and_parameters_of_their_paths() -> None:
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(names) == len(set(names))
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert len(tags) == len(DOCUMENT["tags"])
     for path, _, operation in operations():
         said = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
         assert said == set(re.findall(r"\{([^}]+)\}", path))
@@ -110,6 +111,13 @@ def test_limits_that_comments_state_are_in_the_schema() -> None:
     assert properties["display_name"]["maxLength"] == 200
     assert re.fullmatch(properties["responder_id"]["pattern"], "ada-1")
     assert not re.fullmatch(properties["responder_id"]["pattern"], "Ada")
+
+
+def test_bodies_that_must_say_something_are_required() -> None:
+    by_name = {operation["operationId"]: operation for _, _, operation in operations()}
+    assert by_name["TriggerAlert"]["requestBody"]["required"] is True
+    assert by_name["CreateResponder"]["requestBody"]["required"] is True
+    assert by_name["AcknowledgeAlert"]["requestBody"]["required"] is False
 
 
 def test_scopes_and_open_operations() -> None:

@@ -1,12 +1,12 @@
-"""Stretches of time drawn as bars of characters below an axis of days."""
+"""Stretches of time drawn as bars, and instants as dots, of characters below an axis of time."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 
 from cli.api import Json
-from cli.moments import parsed
+from cli.moments import parsed, spoken
 
-WHOLE, PART, NONE = "█", "▒", "·"
+WHOLE, PART, NONE, DOT = "█", "▒", "·", "●"
 BEYOND = timedelta(days=3)
 """Windows longer than this have days on their axis, shorter ones hours too."""
 HOURS = 6
@@ -26,6 +26,31 @@ def bars(segments: Iterable[Json], start: datetime, end: datetime, cells: int) -
         for cell in range(max(0, int(first)), min(cells, int(last) + 1)):
             share[cell] += max(0.0, min(last, cell + 1) - max(first, cell))
     return [(name, "".join(map(_cell, share))) for name, share in shares.items()]
+
+
+def dots(
+    marks: Iterable[tuple[str, datetime]], start: datetime, end: datetime, cells: int
+) -> list[tuple[str, str]]:
+    """Name and line of everybody who has a mark, in the order of their first one."""
+    lines: dict[str, list[str]] = {}
+    for name, at in marks:
+        lines.setdefault(name, [NONE] * cells)[_cell_of(at, start, end, cells)] = DOT
+    return [(name, "".join(line)) for name, line in lines.items()]
+
+
+def ruler(instants: Iterable[datetime], start: datetime, end: datetime, cells: int) -> str:
+    """How long after the start each instant is, at its cell where there is room."""
+    line = ""
+    for at in sorted(set(instants)):
+        label = f"+{spoken(at - start).replace(' ', '')}"
+        cell = min(_cell_of(at, start, end, cells), cells - len(label))
+        if not line or cell > len(line):
+            line = line.ljust(cell) + label
+    return line
+
+
+def _cell_of(at: datetime, start: datetime, end: datetime, cells: int) -> int:
+    return min(cells - 1, int((at - start) / (end - start) * cells))
 
 
 def axis(start: datetime, end: datetime, zone: tzinfo, cells: int) -> str:

@@ -1,17 +1,26 @@
 """`tocsin policy preview`: every page that an escalation would send if nobody acknowledged, as a timeline."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.api import Json
+from cli.bars import dots, ruler
 from cli.moments import coming, parsed, rfc3339, shown, spoken
 from cli.operating import Operator, instant_of, operates
-from cli.output import facts, table
+from cli.output import console, facts, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 HEADINGS = ("after", "at", "level", "reason", "tells", "by")
+NOBODY = "(nobody)"
+SHORTEST = timedelta(minutes=1)
+"""What a chart shows at least."""
+NARROWEST, WIDEST, MARGIN = 24, 72, 2
+"""Cells of a line, at least and at most, and what is between it and its name."""
 
 
 @operates(
@@ -49,8 +58,31 @@ def preview(
             [("policy", found["policy_id"]), ("from", shown(found["start"])), ("ends", _end(found, begin))]
         ),
         "",
-        table(HEADINGS, rows(found["pages"], begin)) if found["pages"] else "nobody is told",
+        *(
+            (chart(found, begin), "", table(HEADINGS, rows(found["pages"], begin)))
+            if found["pages"]
+            else ["nobody is told"]
+        ),
     )
+
+
+def chart(found: Json, start: datetime) -> "Table":
+    """A line for each person with a dot at each page, below how long after the start it is, until the end."""
+    from rich.text import Text
+
+    pages = found["pages"]
+    told = [(name, parsed(page["at"])) for page in pages for name in page["recipients"] or [NOBODY]]
+    ends = [parsed(found[name]) for name in ("exhausted_at", "cut_at") if found[name]]
+    last = max(*ends, *(at for _, at in told), start + SHORTEST)
+    screen = console()
+    room = screen.width - max(len(name) for name, _ in told) - MARGIN if screen.is_terminal else WIDEST
+    cells = max(NARROWEST, min(WIDEST, room))
+    lines = [
+        (" ", Text(ruler([at for _, at in told] + ends, start, last, cells), style="bold", no_wrap=True))
+    ]
+    for name, line in dots(told, start, last, cells):
+        lines.append((name, Text(line, style="red" if name == NOBODY else "green", no_wrap=True)))
+    return facts(lines)
 
 
 def rows(pages: Sequence[Json], start: datetime) -> list[tuple[str, ...]]:

@@ -23,7 +23,7 @@ MADE = ("postgres", "nats", "services", "logs", "secrets.json", STATE, "lock")
 """What a stack makes in its data directory."""
 WHOLE = ("stack", "is ready")
 WELCOME = """
-  console    {url}/
+  gateway    {url}
   API        {url}/docs
   addresses  {state} (and a token)
 """

@@ -113,7 +113,6 @@ def _http_healthy(address: Address) -> bool:
 
 def grpc_healthy(address: Address | str) -> bool:
     """Whether a gRPC server reports SERVING within a second."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # the supervisor spawns while gRPC's threads run
     import grpc  # slow to import, and needed only once everything is spawned
     from grpc_health.v1 import health_pb2
 

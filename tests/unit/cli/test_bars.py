@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.bars import axis, bars
+from cli.bars import axis, bars, dots, ruler
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
@@ -83,3 +83,13 @@ def test_a_day_that_is_shorter_has_its_own_midnight() -> None:
     end = datetime(2026, 3, 10, tzinfo=chicago)
     line = axis(start.astimezone(UTC), end.astimezone(UTC), chicago, cells=47)
     assert line.index("Mon 09") == 23
+
+
+def test_dots_and_their_ruler() -> None:
+    """A dot at each instant, below how long after the start it is, where there is room."""
+    minutes = [START + timedelta(minutes=after) for after in (0, 5, 10)]
+    end = START + timedelta(minutes=20)
+    told = [("ada", minutes[0]), ("bob", minutes[1]), ("ada", minutes[2]), ("ada", minutes[2]), ("bob", end)]
+    assert dots(told, START, end, 20) == [("ada", "●·········●·········"), ("bob", "·····●·············●")]
+    assert ruler([end, *minutes], START, end, 20) == "+0s  +5m  +10m  +20m"
+    assert ruler([end, *minutes], START, end, 10) == "+0s  +10m"

@@ -2,8 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 
-from cli.plan import rows
+from rich.console import Console
+
+from cli.plan import chart, rows
 from tests.unit.cli.test_operating import tocsin
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -23,6 +26,19 @@ def test_each_page_is_a_row() -> None:
     (row,) = rows([PAGE], START)
     assert row[0] == "+1m 30s"
     assert row[2:] == ("2", "ACK_TIMEOUT", "ada, bob", "oncall://db")
+
+
+def test_everybody_has_a_line() -> None:
+    """Those who are told by a step, and nobody where it tells none; the end stands above."""
+    empty = {**PAGE, "recipients": [], "at": "2026-03-01T09:05:00Z"}
+    found = {"pages": [PAGE, empty], "exhausted_at": "2026-03-01T09:10:00Z", "cut_at": None}
+    drawn = StringIO()
+    Console(file=drawn, width=120).print(chart(found, START))
+    above, ada, bob, nobody = drawn.getvalue().splitlines()
+    assert above.split() == ["+1m30s", "+5m", "+10m"]
+    assert ada.split() == ["ada", "·" * 10 + "●" + "·" * 61]
+    assert bob.split()[0] == "bob"
+    assert nobody.split() == ["(nobody)", "·" * 36 + "●" + "·" * 35]
 
 
 def test_rounds_and_what_is_unusual() -> None:

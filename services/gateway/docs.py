@@ -43,6 +43,10 @@ class Documents:
     def _html(self) -> bytes:
         return render(openapi.document(self._contract)).encode()
 
+    async def home(self, _: Incoming) -> Response:
+        """Whoever opens the gateway's address in a browser finds the document."""
+        return Response(status_code=302, headers={"location": "docs"})
+
     async def openapi(self, incoming: Incoming) -> Response:
         """The document as JSON."""
         return _answer(incoming, self._json, "application/json")

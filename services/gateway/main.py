@@ -120,3 +120,4 @@ def add_own(
     router.add("GET", "/healthz", health)
     router.add("GET", "/openapi.json", documents.openapi)
     router.add("GET", "/docs", documents.page)
+    router.add("GET", "/", documents.home)

@@ -22,6 +22,11 @@ async def test_the_page(stage: Stage) -> None:
     assert "AcknowledgeAlert" in answer.text
 
 
+async def test_a_browser_finds_the_page(stage: Stage) -> None:
+    answer = await stage.call("GET", "/", token=None)
+    assert (answer.status, answer.headers["location"]) == (302, "docs")
+
+
 async def test_health(stage: Stage) -> None:
     answer = await stage.call("GET", "/healthz", token=None)
     assert (answer.status, answer.json) == (200, {"status": "SERVING"})

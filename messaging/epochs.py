@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.bus import Bus, Epoch
 from chassis.clock import Clock
@@ -19,13 +19,15 @@ MARGIN = timedelta(minutes=1)
 _log = structlog.get_logger()
 _lost = Counter("tocsin_streams_lost_total", "Streams found lost, put back or made anew.", ["stream"])
 
-_KNOWN = text("select created, last_seq, complete_at from stream_epochs where stream = :stream for update")
+_KNOWN = text("select created, last_seq, complete_at from stream_epochs where stream = :stream")
 _SEEN = text(
     """insert into stream_epochs as known (stream, created, last_seq, complete_at)
     values (:stream, :created, :last_seq, :complete_at)
     on conflict (stream) do update set created = excluded.created, last_seq = excluded.last_seq,
-        complete_at = excluded.complete_at"""
+        complete_at = excluded.complete_at
+    where (known.created, known.last_seq) = (cast(:known as text), cast(:known_seq as bigint))"""
 )
+"""Unless another replica has looked meanwhile: what it saw is as good, and its look at a lost stream is not undone."""
 TABLE = """create table stream_epochs (
     stream text primary key, created text not null, last_seq bigint not null, complete_at timestamptz not null)"""
 """For the migration of a service that watches."""
@@ -57,24 +59,27 @@ class Epochs:
             # The instant comes first: what is published while we look is not taken for consumed.
             now = self._clock.now()
             epoch = await self._bus.epoch(stream, self._durable)
+            async with self._db.connect() as conn:
+                known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
+            complete_at = now if known is None or not epoch.behind else known.complete_at
+            if known is not None and (known.created != epoch.created or known.last_seq > epoch.last_seq):
+                complete_at = await self._replayed(stream, epoch, known, replay)
+            seen = {"created": epoch.created, "last_seq": epoch.last_seq, "complete_at": complete_at}
+            before = (None, None) if known is None else (known.created, known.last_seq)
+            said = {"stream": stream, "known": before[0], "known_seq": before[1], **seen}
             async with self._db.begin() as conn:
-                await self._look(conn, stream, epoch, now, replay)
+                await conn.execute(_SEEN, said)
 
-    async def _look(
-        self, conn: AsyncConnection, stream: str, epoch: Epoch, now: datetime, replay: Replay
-    ) -> None:
-        known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
-        complete_at = now if known is None or not epoch.behind else known.complete_at
-        if known is not None and (known.created != epoch.created or known.last_seq > epoch.last_seq):
-            events = await replay(known.complete_at - MARGIN)
-            complete_at = known.complete_at
-            _lost.labels(stream).inc()
-            _log.error(
-                "stream_lost",
-                stream=stream,
-                reason="MADE_ANEW" if known.created != epoch.created else "WENT_BACK",
-                since=str(known.complete_at),
-                replayed=events,
-            )
-        seen = {"created": epoch.created, "last_seq": epoch.last_seq, "complete_at": complete_at}
-        await conn.execute(_SEEN, {"stream": stream, **seen})
+    async def _replayed(self, stream: str, epoch: Epoch, known: Any, replay: Replay) -> datetime:
+        """Has what may be missing published again; the last moment at which nothing was missing."""
+        since: datetime = known.complete_at
+        events = await replay(since - MARGIN)
+        _lost.labels(stream).inc()
+        _log.error(
+            "stream_lost",
+            stream=stream,
+            reason="MADE_ANEW" if known.created != epoch.created else "WENT_BACK",
+            since=str(since),
+            replayed=events,
+        )
+        return since

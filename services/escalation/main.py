@@ -22,6 +22,8 @@ from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
 from messaging import gauges
+from messaging.epochs import POLL as LOOK
+from messaging.epochs import Epochs
 from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
 from services.escalation.api.changes import RuleChanges
@@ -187,6 +189,13 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[arrivals, out_of_reach], wake=relay.wake), server.grpc
     )
+    epochs = Epochs(
+        db=db,
+        bus=bus,
+        clock=clock,
+        durable="escalation",
+        owners={handovers.STREAM: roster.replay, unreached.STREAM: notify.replay},
+    )
     ages = gauges.Gauges(
         "escalation",
         db=db,
@@ -212,6 +221,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             wakeups.run,
             rules.run,
+            DueLoop("epochs", epochs.work, poll=LOOK).run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
             *(

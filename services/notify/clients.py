@@ -9,7 +9,8 @@ import grpc
 
 from chassis.client import channel
 from chassis.tls import Tls
-from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc
+from messaging.owners import asking
+from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc, messaging_service_pb2_grpc
 from tocsin.roster.v1 import responder_service_pb2, responder_service_pb2_grpc
 
 DEADLINE = timedelta(seconds=3)
@@ -28,9 +29,11 @@ class Escalation:
     """Escalation's verbs; every call is idempotent."""
 
     def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
-        """`token` needs the scopes `alerts:write`, `alerts:read` and `act-as`."""
+        """`token` needs the scopes `alerts:write`, `alerts:read`, `act-as` and `service`."""
         self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE, tls=tls)
         self._alerts = alert_service_pb2_grpc.AlertServiceStub(self._channel)
+        messaging = messaging_service_pb2_grpc.MessagingServiceStub(self._channel)
+        self.replay = asking(messaging.ReplayEscalationEvents)
 
     async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> str:
         """Takes the alert as that person and answers who has it: somebody else who was faster keeps it.

@@ -22,6 +22,8 @@ from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
 from messaging import gauges
+from messaging.epochs import POLL as LOOK
+from messaging.epochs import Epochs
 from services.notify import consumer
 from services.notify.acknowledger import Acknowledger
 from services.notify.api.contact_method_input import Input
@@ -126,7 +128,9 @@ async def build(
         emails = Emails(server_of_mail, write=wording.writer(Channel.EMAIL), now=clock.now)
         channels[Channel.EMAIL] = emails
         closing.append(emails.close)
-    token = mint(config.token_key, subject="notify", scopes=["alerts:read", "alerts:write", "act-as"])
+    token = mint(
+        config.token_key, subject="notify", scopes=["alerts:read", "alerts:write", "act-as", "service"]
+    )
     escalation = Escalation(config.escalation_address, token=token, tls=tls)
 
     roster = Roster(
@@ -206,6 +210,9 @@ async def build(
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[cancelling], wake=relay.wake), server.grpc
     )
+    epochs = Epochs(
+        db=db, bus=bus, clock=clock, durable="notify", owners={consumer.STREAM: escalation.replay}
+    )
     ages = gauges.Gauges("notify", db=db, bus=bus, clock=clock, waiting=WAITING, streams=[consumer.STREAM])
     async with running(
         server=server,
@@ -233,6 +240,7 @@ async def build(
             wakeups.run,
             relay.run,
             cancelling.run,
+            DueLoop("epochs", epochs.work, poll=LOOK).run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             Retention(db, clock, keep=timedelta(days=config.retention_days)).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,

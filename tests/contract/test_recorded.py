@@ -11,10 +11,10 @@ OPERATIONAL = {
     "escalation": "actions alerts bursts coverage executions groups handovers pages requests reviews rule_changes"
     " sources timers turns unreached",
     "notify": "acknowledgements alerts exhaustions inboxes lanes pages receipts route_logs verifications",
-    "sla": "facts pages promises rollup_changes rollups runs stream_epochs",
+    "sla": "facts pages promises rollup_changes rollups runs",
 }
 """What the services write by themselves while they work: nobody configures it."""
-MECHANISM = {"alembic_version", "audit", "dead_letters", "inbox", "leader", "outbox", "relay"}
+MECHANISM = {"alembic_version", "audit", "dead_letters", "inbox", "leader", "outbox", "relay", "stream_epochs"}
 ADVICE = """a new table is not in the record of changes: put `identity.audit.watch(...)` into its migration, with its secrets as
 `hidden`, and open its transactions with `identity.audit.audited(db)`; or name it here, when nobody configures it"""
 

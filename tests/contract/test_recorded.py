@@ -14,7 +14,16 @@ OPERATIONAL = {
     "sla": "facts pages promises rollup_changes rollups runs",
 }
 """What the services write by themselves while they work: nobody configures it."""
-MECHANISM = {"alembic_version", "audit", "dead_letters", "inbox", "leader", "outbox", "relay", "stream_epochs"}
+MECHANISM = {
+    "alembic_version",
+    "audit",
+    "dead_letters",
+    "inbox",
+    "leader",
+    "outbox",
+    "relay",
+    "stream_epochs",
+}
 ADVICE = """a new table is not in the record of changes: put `identity.audit.watch(...)` into its migration, with its secrets as
 `hidden`, and open its transactions with `identity.audit.audited(db)`; or name it here, when nobody configures it"""
 

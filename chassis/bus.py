@@ -375,6 +375,8 @@ class _Pull:
                     await self._give_back()
                     await asyncio.sleep(retry)
                     retry = min(retry * 2, LAST_RETRY)
+                    # What was on its way here meanwhile has overtaken what was given back.
+                    self._held = deque(sorted(self._held, key=lambda msg: msg.metadata.sequence.stream))
                 else:
                     retry = FIRST_RETRY
                     for _ in batch:

@@ -65,7 +65,7 @@ class Consumer:
         self._bus = bus
         self._stream = stream
         self._durable = durable
-        self._subjects = subjects
+        self.subjects = subjects
         self._handle = handle
         self._after = after
         self._gather = gather
@@ -76,8 +76,8 @@ class Consumer:
         await self._bus.consume(
             stream=self._stream,
             durable=self._durable,
-            subjects=self._subjects,
-            handle=self._take,
+            subjects=self.subjects,
+            handle=self.take,
             gather=self._gather,
         )
 
@@ -91,15 +91,16 @@ class Consumer:
         if gone.rowcount and self._after is not None:
             self._after([event])
 
-    async def _take(self, batch: Sequence[Received], *, again: bool = False) -> None:
+    async def take(self, batch: Sequence[Received], *, again: bool = False) -> None:
+        """Handles events, wherever they come from. Raises what `handle` does, unless the event was buried for it."""
         try:
             events = await self._commit(batch)
         except (Unavailable, TimedOut):
             raise
         except Exception as error:
             if half := len(batch) // 2:
-                await self._take(batch[:half], again=True)
-                await self._take(batch[half:], again=True)
+                await self.take(batch[:half], again=True)
+                await self.take(batch[half:], again=True)
             elif again or batch[0].redelivered:
                 await self._bury(batch[0], error)
             else:

@@ -13,6 +13,7 @@ from chassis.server import Context
 from chassis.wire import instant, timestamp
 from messaging import letters
 from messaging.letters import Letter
+from messaging.waiting import Waiting, waiting
 from tocsin.messaging.v1 import messaging_pb2
 
 AT_ONCE = 1_000
@@ -49,6 +50,22 @@ class MessagingApi:
             events = await letters.publish_again(conn, start=start, end=end, types=request.types)
         self._wake()
         return messaging_pb2.ReplayEventsResponse(events=events)
+
+    async def _fetch_events(
+        self, request: messaging_pb2.FetchEventsRequest, _: Context
+    ) -> messaging_pb2.FetchEventsResponse:
+        """What has waited for the broker for too long."""
+        problems = Problems()
+        validation.count(problems, "types", request.types, most=50)
+        problems.check()
+        async with self._db.connect() as conn:
+            found = await waiting(
+                conn,
+                types=request.types,
+                after=request.after,
+                limit=paging.size(request.page_size),
+            )
+        return messaging_pb2.FetchEventsResponse(events=map(_waiting, found))
 
     async def _list_letters(
         self, request: messaging_pb2.ListDeadLettersRequest, _: Context
@@ -92,6 +109,7 @@ class MessagingApi:
         return ""
 
     ReplayRosterEvents = ReplayEscalationEvents = ReplayNotifyEvents = ReplaySlaEvents = _replay_events
+    FetchRosterEvents = FetchEscalationEvents = FetchNotifyEvents = FetchSlaEvents = _fetch_events
     ListRosterDeadLetters = ListEscalationDeadLetters = ListNotifyDeadLetters = ListSlaDeadLetters = (
         _list_letters
     )
@@ -109,6 +127,17 @@ def _ids(request: messaging_pb2.ReplayDeadLettersRequest) -> list[UUID]:
             problems.add(f"event_ids[{place}]", f"{text[:64]!r} is not a UUID")
     problems.check()
     return found
+
+
+def _waiting(event: Waiting) -> messaging_pb2.WaitingEvent:
+    return messaging_pb2.WaitingEvent(
+        position=event.seq,
+        event_id=str(event.id),
+        type=event.type,
+        subject=event.subject,
+        at=timestamp(event.at),
+        data=event.data,
+    )
 
 
 def _message(letter: Letter, error: str = "") -> messaging_pb2.DeadLetter:

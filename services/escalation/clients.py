@@ -10,6 +10,7 @@ from chassis import client, wire
 from chassis.errors import NotFound
 from chassis.tls import Tls
 from messaging.owners import asking
+from messaging.waiting import Fetch
 from services.escalation.domain.outlook import Duty
 from tocsin.notify.v1 import messaging_service_pb2_grpc as notify_messaging
 from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc
@@ -40,7 +41,9 @@ class Roster:
         self._stub = on_call_service_pb2_grpc.OnCallServiceStub(self._channel)
         self._teams = team_service_pb2_grpc.TeamServiceStub(self._channel)
         self._schedules = schedule_service_pb2_grpc.ScheduleServiceStub(self._channel)
-        self.replay = asking(roster_messaging.MessagingServiceStub(self._channel).ReplayRosterEvents)
+        messaging = roster_messaging.MessagingServiceStub(self._channel)
+        self.replay = asking(messaging.ReplayRosterEvents)
+        self.fetch: Fetch = messaging.FetchRosterEvents
 
     async def resolve(self, targets: Iterable[str], at: datetime) -> Mapping[str, tuple[str, ...]]:
         """The responders whom each target means at an instant, each once; a target that means nothing has none.
@@ -108,7 +111,9 @@ class Notify:
     def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         self._channel = client.channel(address, token=token, deadline=NOTIFY_DEADLINE, tls=tls)
         self._stub = page_service_pb2_grpc.PageServiceStub(self._channel)
-        self.replay = asking(notify_messaging.MessagingServiceStub(self._channel).ReplayNotifyEvents)
+        messaging = notify_messaging.MessagingServiceStub(self._channel)
+        self.replay = asking(messaging.ReplayNotifyEvents)
+        self.fetch: Fetch = messaging.FetchNotifyEvents
 
     async def page(self, pages: Sequence[page_service_pb2.Page]) -> list[UUID]:
         """The executions that notify has accepted now or before. Raises a DomainError when it is away."""

@@ -21,9 +21,10 @@ from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
-from messaging import gauges
+from messaging import gauges, waiting
 from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
+from messaging.waiting import Bypass
 from services.escalation import handovers, unreached
 from services.escalation.api.alerts import AlertApi
 from services.escalation.api.changes import RuleChanges
@@ -151,6 +152,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         handle=unreached.Unreached(rules=rules, clock=clock).handle,
         after=lambda _: changed(),
     )
+    bypass = Bypass({arrivals: roster.fetch, out_of_reach: notify.fetch})
     wakeups.on(stored.CHANNEL, rules.wake)
     wakeups.on(stored.CHANNEL, reviews.wake)
     wakeups.on(DUE, engine.wake)
@@ -239,6 +241,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             ),
             arrivals.run,
             out_of_reach.run,
+            DueLoop("bypass", bypass.work, poll=waiting.POLL).run,
             upkeep.run,
             timekeeper.run,
         ],

@@ -10,6 +10,7 @@ import grpc
 from chassis.client import channel
 from chassis.tls import Tls
 from messaging.owners import asking
+from messaging.waiting import Fetch
 from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc, messaging_service_pb2_grpc
 from tocsin.roster.v1 import responder_service_pb2, responder_service_pb2_grpc
 
@@ -34,6 +35,7 @@ class Escalation:
         self._alerts = alert_service_pb2_grpc.AlertServiceStub(self._channel)
         messaging = messaging_service_pb2_grpc.MessagingServiceStub(self._channel)
         self.replay = asking(messaging.ReplayEscalationEvents)
+        self.fetch: Fetch = messaging.FetchEscalationEvents
 
     async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> str:
         """Takes the alert as that person and answers who has it: somebody else who was faster keeps it.
@@ -66,9 +68,9 @@ class Person:
 class Roster:
     """Roster's responders."""
 
-    def __init__(self, address: str, *, token: str) -> None:
+    def __init__(self, address: str, *, token: str, tls: Tls | None = None) -> None:
         """`token` needs the scope `roster:read`."""
-        self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE)
+        self._channel: grpc.aio.Channel = channel(address, token=token, deadline=DEADLINE, tls=tls)
         self._responders = responder_service_pb2_grpc.ResponderServiceStub(self._channel)
 
     async def people(self) -> Sequence[Person]:

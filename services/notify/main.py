@@ -20,10 +20,12 @@ from chassis.wake import Wakeups
 from identity import audit_api
 from identity.follower import Follower
 from identity.gate import Gate
+from identity.scopes import SERVICE
 from messaging import api as messaging_api
-from messaging import gauges
+from messaging import gauges, waiting
 from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
+from messaging.waiting import Bypass
 from services.notify import consumer
 from services.notify.acknowledger import Acknowledger
 from services.notify.api.contact_method_input import Input
@@ -129,12 +131,14 @@ async def build(
         channels[Channel.EMAIL] = emails
         closing.append(emails.close)
     token = mint(
-        config.token_key, subject="notify", scopes=["alerts:read", "alerts:write", "act-as", "service"]
+        config.token_key, subject="notify", scopes=["alerts:read", "alerts:write", "act-as", SERVICE]
     )
     escalation = Escalation(config.escalation_address, token=token, tls=tls)
 
     roster = Roster(
-        config.roster_address, token=mint(config.token_key, subject="notify", scopes=["roster:read"])
+        config.roster_address,
+        token=mint(config.token_key, subject="notify", scopes=["roster:read"]),
+        tls=tls,
     )
     reach = Reach(db=db, clock=clock, roster=roster)
     resealer = Resealer(db=db, clock=clock, vault=vault)
@@ -207,6 +211,7 @@ async def build(
         subjects=consumer.SUBJECTS,
         handle=consumer.Canceller(clock, due=deliverer.wake).handle,
     )
+    bypass = Bypass({cancelling: escalation.fetch})
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[cancelling], wake=relay.wake), server.grpc
     )
@@ -241,6 +246,7 @@ async def build(
             relay.run,
             cancelling.run,
             DueLoop("epochs", epochs.work, poll=LOOK).run,
+            DueLoop("bypass", bypass.work, poll=waiting.POLL).run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             Retention(db, clock, keep=timedelta(days=config.retention_days)).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,

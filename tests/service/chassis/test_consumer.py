@@ -92,7 +92,7 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
 
     async def handle(batch: Sequence[Received]) -> None:
         redelivered.extend(event.redelivered for event in batch)
-        await consumer_of(db, bus)._take(batch)
+        await consumer_of(db, bus).take(batch)
 
     async with running(bus.consume(stream=STREAM, durable="ear", subjects=SUBJECTS, handle=handle)):
         await eventually(lambda: len(redelivered) == 10, 40)

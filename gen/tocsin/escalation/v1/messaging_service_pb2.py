@@ -27,7 +27,7 @@ from tocsin.messaging.v1 import messaging_pb2 as tocsin_dot_messaging_dot_v1_dot
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/escalation/v1/messaging_service.proto\x12\x14tocsin.escalation.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\xa9\x04\n\x10MessagingService\x12\xa8\x01\n\x16ReplayEscalationEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"9\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02(\"#/api/alert/events/escalation:replay:\x01*\x12\xab\x01\n\x19ListEscalationDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\"3\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02$\x12\"/api/alert/dead-letters/escalation\x12\xbb\x01\n\x1bReplayEscalationDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"=\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02.\")/api/alert/dead-letters/escalation:replay:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,tocsin/escalation/v1/messaging_service.proto\x12\x14tocsin.escalation.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\xa2\x05\n\x10MessagingService\x12\xa8\x01\n\x16ReplayEscalationEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"9\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02(\"#/api/alert/events/escalation:replay:\x01*\x12w\n\x15\x46\x65tchEscalationEvents\x12\'.tocsin.messaging.v1.FetchEventsRequest\x1a(.tocsin.messaging.v1.FetchEventsResponse\"\x0b\x8a\x80\x19\x07service\x12\xab\x01\n\x19ListEscalationDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\"3\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02$\x12\"/api/alert/dead-letters/escalation\x12\xbb\x01\n\x1bReplayEscalationDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"=\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02.\")/api/alert/dead-letters/escalation:replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayEscalationEvents']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayEscalationEvents']._serialized_options = b'\212\200\031\007service\202\323\344\223\002(\"#/api/alert/events/escalation:replay:\001*'
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchEscalationEvents']._loaded_options = None
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchEscalationEvents']._serialized_options = b'\212\200\031\007service'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListEscalationDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListEscalationDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002$\022\"/api/alert/dead-letters/escalation'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayEscalationDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayEscalationDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002.\")/api/alert/dead-letters/escalation:replay:\001*'
   _globals['_MESSAGINGSERVICE']._serialized_start=171
-  _globals['_MESSAGINGSERVICE']._serialized_end=724
+  _globals['_MESSAGINGSERVICE']._serialized_end=845
 # @@protoc_insertion_point(module_scope)

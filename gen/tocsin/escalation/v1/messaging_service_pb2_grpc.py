@@ -40,6 +40,11 @@ class MessagingServiceStub:
                 request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.FromString,
                 _registered_method=True)
+        self.FetchEscalationEvents = channel.unary_unary(
+                '/tocsin.escalation.v1.MessagingService/FetchEscalationEvents',
+                request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.FromString,
+                _registered_method=True)
         self.ListEscalationDeadLetters = channel.unary_unary(
                 '/tocsin.escalation.v1.MessagingService/ListEscalationDeadLetters',
                 request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ListDeadLettersRequest.SerializeToString,
@@ -58,6 +63,13 @@ class MessagingServiceServicer:
 
     def ReplayEscalationEvents(self, request, context):
         """Publishes events of the outbox again: for a stream that was lost, or a consumer that begins anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchEscalationEvents(self, request, context):
+        """Events that the broker has not taken yet, for services that must not wait for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_MessagingServiceServicer_to_server(servicer, server):
                     servicer.ReplayEscalationEvents,
                     request_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.FromString,
                     response_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.SerializeToString,
+            ),
+            'FetchEscalationEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchEscalationEvents,
+                    request_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.FromString,
+                    response_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.SerializeToString,
             ),
             'ListEscalationDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEscalationDeadLetters,
@@ -124,6 +141,33 @@ class MessagingService:
             '/tocsin.escalation.v1.MessagingService/ReplayEscalationEvents',
             tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.SerializeToString,
             tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchEscalationEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.escalation.v1.MessagingService/FetchEscalationEvents',
+            tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.SerializeToString,
+            tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

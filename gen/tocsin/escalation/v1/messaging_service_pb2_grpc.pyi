@@ -18,6 +18,8 @@ class MessagingServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReplayEscalationEvents: _aio.UnaryUnaryMultiCallable[_messaging_pb2.ReplayEventsRequest, _messaging_pb2.ReplayEventsResponse]
     """Publishes events of the outbox again: for a stream that was lost, or a consumer that begins anew."""
+    FetchEscalationEvents: _aio.UnaryUnaryMultiCallable[_messaging_pb2.FetchEventsRequest, _messaging_pb2.FetchEventsResponse]
+    """Events that the broker has not taken yet, for services that must not wait for it."""
     ListEscalationDeadLetters: _aio.UnaryUnaryMultiCallable[_messaging_pb2.ListDeadLettersRequest, _messaging_pb2.ListDeadLettersResponse]
     """Lists the events that could not be handled."""
     ReplayEscalationDeadLetters: _aio.UnaryUnaryMultiCallable[_messaging_pb2.ReplayDeadLettersRequest, _messaging_pb2.ReplayDeadLettersResponse]
@@ -33,6 +35,14 @@ class MessagingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_messaging_pb2.ReplayEventsRequest, _abc.Awaitable[_messaging_pb2.ReplayEventsResponse]],
     ) -> _abc.Awaitable[_messaging_pb2.ReplayEventsResponse]:
         """Publishes events of the outbox again: for a stream that was lost, or a consumer that begins anew."""
+
+    @_abc_1.abstractmethod
+    def FetchEscalationEvents(
+        self,
+        request: _messaging_pb2.FetchEventsRequest,
+        context: _aio.ServicerContext[_messaging_pb2.FetchEventsRequest, _abc.Awaitable[_messaging_pb2.FetchEventsResponse]],
+    ) -> _abc.Awaitable[_messaging_pb2.FetchEventsResponse]:
+        """Events that the broker has not taken yet, for services that must not wait for it."""
 
     @_abc_1.abstractmethod
     def ListEscalationDeadLetters(

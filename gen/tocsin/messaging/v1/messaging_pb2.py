@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/messaging/v1/messaging.proto\x12\x13tocsin.messaging.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\x13ReplayEventsRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05types\x18\x03 \x03(\t\"&\n\x14ReplayEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\"\x83\x02\n\nDeadLetter\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x07headers\x18\x07 \x03(\x0b\x32,.tocsin.messaging.v1.DeadLetter.HeadersEntry\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\"i\n\x17ListDeadLettersResponse\x12\x35\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1f.tocsin.messaging.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x18ReplayDeadLettersRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"^\n\x19ReplayDeadLettersResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\x12/\n\x06\x66\x61iled\x18\x02 \x03(\x0b\x32\x1f.tocsin.messaging.v1.DeadLetterb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tocsin/messaging/v1/messaging.proto\x12\x13tocsin.messaging.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\x13ReplayEventsRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05types\x18\x03 \x03(\t\"&\n\x14ReplayEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\"E\n\x12\x46\x65tchEventsRequest\x12\r\n\x05types\x18\x01 \x03(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"\x87\x01\n\x0cWaitingEvent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"H\n\x13\x46\x65tchEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.tocsin.messaging.v1.WaitingEvent\"\x83\x02\n\nDeadLetter\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x07headers\x18\x07 \x03(\x0b\x32,.tocsin.messaging.v1.DeadLetter.HeadersEntry\x12\x0c\n\x04\x64\x61ta\x18\x08 \x01(\x0c\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\"i\n\x17ListDeadLettersResponse\x12\x35\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1f.tocsin.messaging.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x18ReplayDeadLettersRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"^\n\x19ReplayDeadLettersResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\x12/\n\x06\x66\x61iled\x18\x02 \x03(\x0b\x32\x1f.tocsin.messaging.v1.DeadLetterb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,16 +38,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYEVENTSREQUEST']._serialized_end=213
   _globals['_REPLAYEVENTSRESPONSE']._serialized_start=215
   _globals['_REPLAYEVENTSRESPONSE']._serialized_end=253
-  _globals['_DEADLETTER']._serialized_start=256
-  _globals['_DEADLETTER']._serialized_end=515
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=469
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=515
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=517
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=598
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=600
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=705
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=707
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=770
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=772
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=866
+  _globals['_FETCHEVENTSREQUEST']._serialized_start=255
+  _globals['_FETCHEVENTSREQUEST']._serialized_end=324
+  _globals['_WAITINGEVENT']._serialized_start=327
+  _globals['_WAITINGEVENT']._serialized_end=462
+  _globals['_FETCHEVENTSRESPONSE']._serialized_start=464
+  _globals['_FETCHEVENTSRESPONSE']._serialized_end=536
+  _globals['_DEADLETTER']._serialized_start=539
+  _globals['_DEADLETTER']._serialized_end=798
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=752
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=798
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=800
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=881
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=883
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=988
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=990
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=1053
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=1055
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=1149
 # @@protoc_insertion_point(module_scope)

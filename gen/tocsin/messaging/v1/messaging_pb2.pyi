@@ -78,6 +78,106 @@ class ReplayEventsResponse(_message.Message):
 Global___ReplayEventsResponse: _TypeAlias = ReplayEventsResponse  # noqa: Y015
 
 @_typing.final
+class FetchEventsRequest(_message.Message):
+    """Asks for events that have waited for the broker for more than three seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPES_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    after: _builtins.int
+    """Only events behind this `position`; 0 begins with the oldest."""
+    page_size: _builtins.int
+    """How many to return: default 50, at most 1000."""
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only events of these types, like `alert.closed`; none means all. At most 50."""
+
+    def __init__(
+        self,
+        *,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        after: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "page_size", b"page_size", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchEventsRequest: _TypeAlias = FetchEventsRequest  # noqa: Y015
+
+@_typing.final
+class WaitingEvent(_message.Message):
+    """An event that waits to be published."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Its place in the outbox."""
+    event_id: _builtins.str
+    """The event's id, `ce-id`."""
+    type: _builtins.str
+    """Its type, `ce-type`."""
+    subject: _builtins.str
+    """What it happened to, `ce-subject`."""
+    data: _builtins.bytes
+    """The event itself: the message of the owner's `events.proto`."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, `ce-time`."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        event_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "data", b"data", "event_id", b"event_id", "position", b"position", "subject", b"subject", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingEvent: _TypeAlias = WaitingEvent  # noqa: Y015
+
+@_typing.final
+class FetchEventsResponse(_message.Message):
+    """Events that wait, by position. They are published all the same when the broker is back: drop repeats by id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingEvent]:
+        """The events; fewer than were asked for means that there are no more by now."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___WaitingEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchEventsResponse: _TypeAlias = FetchEventsResponse  # noqa: Y015
+
+@_typing.final
 class DeadLetter(_message.Message):
     """An event that a consumer could not handle."""
 

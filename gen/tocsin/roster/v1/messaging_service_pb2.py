@@ -27,7 +27,7 @@ from tocsin.messaging.v1 import messaging_pb2 as tocsin_dot_messaging_dot_v1_dot
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/roster/v1/messaging_service.proto\x12\x10tocsin.roster.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\x91\x04\n\x10MessagingService\x12\xa0\x01\n\x12ReplayRosterEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"5\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02$\"\x1f/api/alert/events/roster:replay:\x01*\x12\xa3\x01\n\x15ListRosterDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\"/\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02 \x12\x1e/api/alert/dead-letters/roster\x12\xb3\x01\n\x17ReplayRosterDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"9\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02*\"%/api/alert/dead-letters/roster:replay:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tocsin/roster/v1/messaging_service.proto\x12\x10tocsin.roster.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\x86\x05\n\x10MessagingService\x12\xa0\x01\n\x12ReplayRosterEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"5\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02$\"\x1f/api/alert/events/roster:replay:\x01*\x12s\n\x11\x46\x65tchRosterEvents\x12\'.tocsin.messaging.v1.FetchEventsRequest\x1a(.tocsin.messaging.v1.FetchEventsResponse\"\x0b\x8a\x80\x19\x07service\x12\xa3\x01\n\x15ListRosterDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\"/\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02 \x12\x1e/api/alert/dead-letters/roster\x12\xb3\x01\n\x17ReplayRosterDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"9\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02*\"%/api/alert/dead-letters/roster:replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayRosterEvents']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayRosterEvents']._serialized_options = b'\212\200\031\007service\202\323\344\223\002$\"\037/api/alert/events/roster:replay:\001*'
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchRosterEvents']._loaded_options = None
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchRosterEvents']._serialized_options = b'\212\200\031\007service'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListRosterDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListRosterDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002 \022\036/api/alert/dead-letters/roster'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayRosterDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplayRosterDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002*\"%/api/alert/dead-letters/roster:replay:\001*'
   _globals['_MESSAGINGSERVICE']._serialized_start=163
-  _globals['_MESSAGINGSERVICE']._serialized_end=692
+  _globals['_MESSAGINGSERVICE']._serialized_end=809
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class MessagingServiceStub:
                 request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.SerializeToString,
                 response_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.FromString,
                 _registered_method=True)
+        self.FetchRosterEvents = channel.unary_unary(
+                '/tocsin.roster.v1.MessagingService/FetchRosterEvents',
+                request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.SerializeToString,
+                response_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.FromString,
+                _registered_method=True)
         self.ListRosterDeadLetters = channel.unary_unary(
                 '/tocsin.roster.v1.MessagingService/ListRosterDeadLetters',
                 request_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ListDeadLettersRequest.SerializeToString,
@@ -58,6 +63,13 @@ class MessagingServiceServicer:
 
     def ReplayRosterEvents(self, request, context):
         """Publishes events of the outbox again: for a stream that was lost, or a consumer that begins anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchRosterEvents(self, request, context):
+        """Events that the broker has not taken yet, for services that must not wait for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_MessagingServiceServicer_to_server(servicer, server):
                     servicer.ReplayRosterEvents,
                     request_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.FromString,
                     response_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.SerializeToString,
+            ),
+            'FetchRosterEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchRosterEvents,
+                    request_deserializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.FromString,
+                    response_serializer=tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.SerializeToString,
             ),
             'ListRosterDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRosterDeadLetters,
@@ -124,6 +141,33 @@ class MessagingService:
             '/tocsin.roster.v1.MessagingService/ReplayRosterEvents',
             tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsRequest.SerializeToString,
             tocsin_dot_messaging_dot_v1_dot_messaging__pb2.ReplayEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchRosterEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tocsin.roster.v1.MessagingService/FetchRosterEvents',
+            tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsRequest.SerializeToString,
+            tocsin_dot_messaging_dot_v1_dot_messaging__pb2.FetchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

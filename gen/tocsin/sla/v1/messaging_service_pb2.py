@@ -27,7 +27,7 @@ from tocsin.messaging.v1 import messaging_pb2 as tocsin_dot_messaging_dot_v1_dot
 from tocsin.options.v1 import options_pb2 as tocsin_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/sla/v1/messaging_service.proto\x12\rtocsin.sla.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\xff\x03\n\x10MessagingService\x12\x9a\x01\n\x0fReplaySlaEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"2\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02!\"\x1c/api/alert/events/sla:replay:\x01*\x12\x9d\x01\n\x12ListSlaDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\",\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/alert/dead-letters/sla\x12\xad\x01\n\x14ReplaySlaDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"6\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02\'\"\"/api/alert/dead-letters/sla:replay:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tocsin/sla/v1/messaging_service.proto\x12\rtocsin.sla.v1\x1a\x1cgoogle/api/annotations.proto\x1a#tocsin/messaging/v1/messaging.proto\x1a\x1ftocsin/options/v1/options.proto2\xf1\x04\n\x10MessagingService\x12\x9a\x01\n\x0fReplaySlaEvents\x12(.tocsin.messaging.v1.ReplayEventsRequest\x1a).tocsin.messaging.v1.ReplayEventsResponse\"2\x8a\x80\x19\x07service\x82\xd3\xe4\x93\x02!\"\x1c/api/alert/events/sla:replay:\x01*\x12p\n\x0e\x46\x65tchSlaEvents\x12\'.tocsin.messaging.v1.FetchEventsRequest\x1a(.tocsin.messaging.v1.FetchEventsResponse\"\x0b\x8a\x80\x19\x07service\x12\x9d\x01\n\x12ListSlaDeadLetters\x12+.tocsin.messaging.v1.ListDeadLettersRequest\x1a,.tocsin.messaging.v1.ListDeadLettersResponse\",\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/alert/dead-letters/sla\x12\xad\x01\n\x14ReplaySlaDeadLetters\x12-.tocsin.messaging.v1.ReplayDeadLettersRequest\x1a..tocsin.messaging.v1.ReplayDeadLettersResponse\"6\x8a\x80\x19\x05\x61\x64min\x82\xd3\xe4\x93\x02\'\"\"/api/alert/dead-letters/sla:replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplaySlaEvents']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplaySlaEvents']._serialized_options = b'\212\200\031\007service\202\323\344\223\002!\"\034/api/alert/events/sla:replay:\001*'
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchSlaEvents']._loaded_options = None
+  _globals['_MESSAGINGSERVICE'].methods_by_name['FetchSlaEvents']._serialized_options = b'\212\200\031\007service'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListSlaDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ListSlaDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002\035\022\033/api/alert/dead-letters/sla'
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplaySlaDeadLetters']._loaded_options = None
   _globals['_MESSAGINGSERVICE'].methods_by_name['ReplaySlaDeadLetters']._serialized_options = b'\212\200\031\005admin\202\323\344\223\002\'\"\"/api/alert/dead-letters/sla:replay:\001*'
   _globals['_MESSAGINGSERVICE']._serialized_start=157
-  _globals['_MESSAGINGSERVICE']._serialized_end=668
+  _globals['_MESSAGINGSERVICE']._serialized_end=782
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,7 @@ from services.notify.clients import Escalation, Roster
 from services.notify.config import Config
 from services.notify.deliverer.admission import Admission
 from services.notify.deliverer.failover import FailOvers
+from services.notify.deliverer.hush import Hush
 from services.notify.deliverer.leases import Leases
 from services.notify.deliverer.loop import Deliverer
 from services.notify.deliverer.messages import Messages
@@ -155,6 +156,7 @@ async def build(
         messages=Messages(links=links, vault=vault),
         leases=leases,
         admission=admission,
+        hush=Hush(failed=fail_overs.wake),
     )
     acknowledger = Acknowledger(db=db, clock=clock, escalation=escalation)
     receipts = Receipts(

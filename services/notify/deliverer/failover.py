@@ -13,6 +13,7 @@ from chassis.outbox import append
 from services.notify import convert
 from services.notify.domain.failover import Decided, FailOver, decide
 from services.notify.domain.patience import FAIL_OVER_AFTER
+from services.notify.domain.quiet_hours import over
 from services.notify.domain.route import RouteLog
 from services.notify.storage import failovers
 from services.notify.storage.failovers import Step
@@ -56,8 +57,11 @@ class FailOvers:
                 following = await failovers.next_at(conn)
                 return None if following is None else following - now
             locked = await failovers.lock(conn, steps)
+            kept = await failovers.quiet_hours(conn, steps)
+            quiet = {one for one, hours in kept.items() if over(hours, now) > now}
             decided = {
-                step: decide(routes, now, steady_since=self._steady_since) for step, routes in locked.items()
+                step: decide(routes, now, steady_since=self._steady_since, quiet=quiet)
+                for step, routes in locked.items()
             }
             every = decided.values()
             await failovers.give_up(conn, [route for one in every for route in one.given_up], now)

@@ -15,6 +15,7 @@ from chassis.db import Database
 from chassis.loop import DueLoop, reason_of
 from services.notify.deliverer.admission import Admission
 from services.notify.deliverer.allowance import ENDPOINT, HOST, Allowances
+from services.notify.deliverer.hush import Hush
 from services.notify.deliverer.leases import LEASE, Leases
 from services.notify.deliverer.messages import Messages
 from services.notify.deliverer.outcomes import Outcomes
@@ -59,6 +60,7 @@ class Deliverer:
         messages: Messages,
         leases: Leases,
         admission: Admission,
+        hush: Hush,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -67,6 +69,7 @@ class Deliverer:
         self._messages = messages
         self._leases = leases
         self._admission = admission
+        self._hush = hush
         self._endpoints, self._hosts = Allowances(ENDPOINT), Allowances(HOST)
         self._tasks: set[asyncio.Task[None]] = set()
         self._full = False
@@ -104,10 +107,9 @@ class Deliverer:
             claimed = await attempts.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
             if claimed:
                 crashpoint("deliver.after_claim")
-            limited = [page for page in claimed if self._admission.limited(page)]
-            self._start(
-                parcels(page for page in claimed if page not in limited) if limited else parcels(claimed)
-            )
+            going = await self._hush.sift(conn, claimed, now)
+            limited = [page for page in going if self._admission.limited(page)]
+            self._start(parcels(page for page in going if page not in limited) if limited else parcels(going))
             due = await attempts.next_due(conn, now)
         if limited:
             self._start(await self._admission.admit(limited, LEASE))

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from services.notify.domain.contact_method import Severity
-from services.notify.domain.patience import PATIENCE
-from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.decision import Decision
+from services.notify.domain.patience import FAIL_OVER_AFTER, PATIENCE
+from services.notify.domain.quiet_hours import QuietHours, over
+from services.notify.domain.route import Kind, RouteLog, Status
 from services.notify.domain.vault import Kept
 
 LONGEST_REASON = 200
@@ -94,11 +96,18 @@ class Claimed:
     bundle_window: timedelta
     per_minute: int
     news: str
+    quiet_hours: tuple[QuietHours, ...] = ()
 
     @property
     def fresh(self) -> bool:
         """Whether it has never been sent, and what it travels with is not decided."""
         return self.route.attempts == 1 and self.route.bundle_id is None
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it goes whatever the quiet hours."""
+        told = self.route.kind is Kind.NEWS or self.route.decision is Decision.TEST
+        return told or self.severity is Severity.CRITICAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,17 @@ class Parcel:
     def message_id(self) -> UUID:
         """The same on every attempt, whatever has been cancelled meanwhile."""
         return self.head.route.bundle_id or self.head.route.route_log_id
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """When the quiet hours end that it has to wait for; None when it may go now, as it may when one page is CRITICAL.
+
+        Tests are asked for, and news are for those who were paged.
+        """
+        quiet = self.head.quiet_hours
+        if not quiet or any(page.urgent for page in self.pages):
+            return None
+        ends = over(quiet, now)
+        return ends if ends > now else None
 
 
 def parcels(pages: Iterable[Claimed]) -> list[Parcel]:
@@ -136,6 +156,25 @@ class Outcome:
 
     route: RouteLog
     disable: str = ""
+
+
+def hushed(route: RouteLog, until: datetime, now: datetime) -> RouteLog:
+    """A claimed page that waits for quiet hours to end, as if this attempt had not been claimed.
+
+    To be kept waiting is no failure. But a way that has failed before, or stands in for one that has, is not waited for: the
+    person's next way is looked for now.
+    """
+    failing = route.attempts > 1 or route.decision is Decision.FAILED_OVER
+    fail_over = now if failing else until + FAIL_OVER_AFTER
+    expires = until + PATIENCE[route.channel].give_up_after
+    return replace(
+        route,
+        attempts=route.attempts - 1,
+        due_at=until,
+        decision=Decision.QUIET_HOURS,
+        fail_over_at=fail_over if route.fail_over_at else None,
+        expires_at=max(route.expires_at or expires, expires),
+    )
 
 
 def unsendable(claimed: Claimed, now: datetime) -> Rejected | None:

@@ -1,11 +1,11 @@
 """What follows when a way to a person has not worked: the next way, or nothing is left."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
-from services.notify.domain.decision import Decision
 from services.notify.domain.patience import FAIL_OVER_AFTER
 from services.notify.domain.route import RouteLog, Status
 
@@ -39,14 +39,18 @@ class Decided:
     later: tuple[tuple[RouteLog, datetime], ...] = ()
 
 
-def decide(step: Sequence[RouteLog], now: datetime, *, steady_since: datetime) -> Decided:
+def decide(
+    step: Sequence[RouteLog], now: datetime, *, steady_since: datetime, quiet: Collection[UUID] = ()
+) -> Decided:
     """What follows for one person and escalation step, given all their route logs of it.
 
-    The inbox does not count: nobody is woken by it. Nor does what was skipped, cancelled, or waits for quiet hours to
-    end. A way counts as given up when it has failed, or when its time to
+    The inbox does not count: nobody is woken by it. Nor does what was skipped, cancelled, or could not be used now,
+    since its method keeps `quiet`: it goes when that ends, and is not waited for. A way counts as given up when it has failed, or when its time to
     fail over has run out and it was tried, or could have been by us, who have run since `steady_since`.
     """
-    ways = [route for route in step if route.is_way and not _quiet(route, now)]
+    ways = [
+        route for route in step if route.is_way and not (_waits(route, now) and route.route_log_id in quiet)
+    ]
     over = [route for route in step if route.fail_over_at is not None and route.fail_over_at <= now]
     if not over:
         return Decided(FailOver.DECIDED)
@@ -64,7 +68,7 @@ def _judged(
 ) -> tuple[FailOver, RouteLog | None]:
     if any(route.status in _REACHED for route in ways):
         return FailOver.REACHED, None
-    waiting = [route for route in left if route.attempts == 0 and (route.due_at or now) > now]
+    waiting = [route for route in left if _waits(route, now)]
     if len(waiting) < len(left):
         return FailOver.UNDER_WAY, None
     if waiting:
@@ -72,5 +76,6 @@ def _judged(
     return FailOver.EXHAUSTED, None
 
 
-def _quiet(route: RouteLog, now: datetime) -> bool:
-    return route.decision is Decision.QUIET_HOURS and route.attempts == 0 and (route.due_at or now) > now
+def _waits(route: RouteLog, now: datetime) -> bool:
+    """Whether it was not tried and is not due."""
+    return route.status is Status.PENDING and route.attempts == 0 and (route.due_at or now) > now

@@ -14,7 +14,7 @@ from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.delivery import Claimed, Outcome
 from services.notify.domain.route import RouteLog
 from services.notify.domain.vault import Kept
-from services.notify.storage import routes
+from services.notify.storage import contact_methods, routes
 
 HOST: LiteralString = "case channel when 'WEBHOOK' then split_part(address, '/', 3) else channel end"
 """What endpoints have in common: a host of webhooks, the server that takes all e-mail, those of chats."""
@@ -30,7 +30,7 @@ def claimed_columns(table: str) -> str:
     return f"""{routes.names(table)},
     case {table}.kind when 'NEWS' then a.settled_alert else p.alert end, p.reason, p.level, p.accepted_at, m.enabled,
     coalesce(m.disabled_reason, ''), p.severity, coalesce(m.bundle_window, '0'), coalesce(m.per_minute, 0),
-    coalesce(a.settled_type, ''), coalesce(m.secret, ''), m.sealed_address, m.sealed_secret, m.old_secret,
+    coalesce(a.settled_type, ''), coalesce(m.quiet_hours, '[]'), coalesce(m.secret, ''), m.sealed_address, m.sealed_secret, m.old_secret,
     m.old_secret_until"""
 
 
@@ -107,6 +107,21 @@ from json_to_recordset(%(events)s::json) as e (
 join moved on moved.route_log_id = e.subject::uuid"""
 
 
+_HUSH: LiteralString = """
+with given as materialized (
+    select * from json_to_recordset(%(routes)s::json) as g (
+        route_log_id uuid, attempts int, due_at timestamptz, decision text, fail_over_at timestamptz,
+        expires_at timestamptz, bundle_id uuid)
+), held as materialized (
+    select route_log_id from route_logs r join given g using (route_log_id)
+    where r.status = 'PENDING' and r.attempts = g.attempts + 1 and r.bundle_id is not distinct from g.bundle_id
+    order by route_log_id for update of r
+)
+update route_logs r set attempts = g.attempts, due_at = g.due_at, decision = g.decision, fail_over_at = g.fail_over_at,
+    expires_at = g.expires_at
+from given g join held using (route_log_id) where r.route_log_id = g.route_log_id"""
+
+
 _EXTEND: LiteralString = """
 with held as materialized (
     select route_log_id from route_logs r join unnest(%(ids)b::uuid[], %(attempts)b::int[]) as h (id, attempt)
@@ -171,6 +186,14 @@ async def extend(conn: RawConnection, held: Mapping[UUID, int], until: datetime)
     return {row[0] for row in await rows.fetchall()}
 
 
+async def hush(conn: RawConnection, routes: Sequence[RouteLog]) -> None:
+    """Gives back claims on pages that wait for quiet hours to end, with what was decided about them.
+
+    One that another replica has let through meanwhile, or that was cancelled, stays as it is.
+    """
+    await conn.execute(_HUSH, {"routes": json.dumps([_hushed(route) for route in routes])})
+
+
 async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Sequence[Event]) -> None:
     """Writes what became of attempts, and their events; hot.
 
@@ -189,7 +212,7 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
 def claimed(row: Sequence[Any]) -> Claimed:
     """A row of `claimed_columns`."""
     route = routes.of_row(row)
-    alert, reason, level, at, enabled, disabled, severity, window, per_minute, news, *kept = row[
+    alert, reason, level, at, enabled, disabled, severity, window, per_minute, news, quiet, *kept = row[
         routes.WIDTH :
     ]
     return Claimed(
@@ -205,6 +228,7 @@ def claimed(row: Sequence[Any]) -> Claimed:
         bundle_window=window,
         per_minute=per_minute,
         news=news,
+        quiet_hours=contact_methods.quiet_hours(quiet) if quiet else (),
     )
 
 
@@ -220,6 +244,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
         "method": route.contact_method_id,
         "disable": outcome.disable,
+    }
+
+
+def _hushed(route: RouteLog) -> dict[str, Any]:
+    return {
+        "route_log_id": str(route.route_log_id),
+        "attempts": route.attempts,
+        "due_at": route.due_at and route.due_at.isoformat(),
+        "decision": route.decision,
+        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "expires_at": route.expires_at and route.expires_at.isoformat(),
+        "bundle_id": route.bundle_id and str(route.bundle_id),
     }
 
 

@@ -140,15 +140,19 @@ def _quiet(hours: QuietHours) -> dict[str, Any]:
     }
 
 
-def _method(row: dict[str, Any]) -> ContactMethod:
-    quiet = [
+def quiet_hours(kept: Iterable[dict[str, Any]]) -> tuple[QuietHours, ...]:
+    """Quiet hours as their column has them."""
+    return tuple(
         QuietHours(
             time.fromisoformat(hours["start"]),
             time.fromisoformat(hours["end"]),
             hours["time_zone"],
             frozenset(hours["weekdays"]),
         )
-        for hours in row["quiet_hours"]
-    ]
+        for hours in kept
+    )
+
+
+def _method(row: dict[str, Any]) -> ContactMethod:
     named = {"channel": Channel(row["channel"]), "min_severity": Severity(row["min_severity"])}
-    return ContactMethod(**{**row, **named, "quiet_hours": tuple(quiet)})
+    return ContactMethod(**{**row, **named, "quiet_hours": quiet_hours(row["quiet_hours"])})

@@ -5,13 +5,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, column, select, tuple_, update, values
+from sqlalchemy import DateTime, Uuid, column, func, select, tuple_, update, values
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notify.domain.contact_method import Severity
 from services.notify.domain.decision import Decision
+from services.notify.domain.quiet_hours import QuietHours
 from services.notify.domain.route import RouteLog, Status
-from services.notify.tables import exhaustions, pages, route_logs
+from services.notify.storage import contact_methods as methods
+from services.notify.tables import contact_methods, exhaustions, pages, route_logs
 
 Step = tuple[UUID, str]
 """One person of one escalation step: the execution's id and the responder's."""
@@ -47,6 +50,25 @@ async def lock(conn: AsyncConnection, steps: Collection[Step]) -> Mapping[Step, 
     for row in await conn.execute(query):
         found[row.execution_id, row.responder_id].append(RouteLog(**row._asdict()))
     return found
+
+
+async def quiet_hours(
+    conn: AsyncConnection, steps: Collection[Step]
+) -> Mapping[UUID, tuple[QuietHours, ...]]:
+    """The quiet hours that ways which were not tried yet have to keep, by route log: those of their methods as they are now."""
+    query = (
+        select(route_logs.c.route_log_id, contact_methods.c.quiet_hours)
+        .join(pages, pages.c.execution_id == route_logs.c.execution_id)
+        .join(contact_methods, contact_methods.c.contact_method_id == route_logs.c.contact_method_id)
+        .where(
+            tuple_(route_logs.c.execution_id, route_logs.c.responder_id).in_(list(steps)),
+            route_logs.c.status == Status.PENDING,
+            route_logs.c.attempts == 0,
+            pages.c.severity != Severity.CRITICAL,
+            func.jsonb_array_length(contact_methods.c.quiet_hours) > 0,
+        )
+    )
+    return {row.route_log_id: methods.quiet_hours(row.quiet_hours) for row in await conn.execute(query)}
 
 
 async def give_up(conn: AsyncConnection, given_up: Sequence[RouteLog], now: datetime) -> None:

@@ -1,7 +1,8 @@
 """What follows from an attempt: sent, tried again later, or failed; and when a person cannot be reached at all."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -9,9 +10,19 @@ from hypothesis import strategies as st
 
 from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.decision import Decision
-from services.notify.domain.delivery import Claimed, Rejected, Retry, Sent, outcome, unsendable
-from services.notify.domain.patience import LONGEST_ASKED, PATIENCE, SHORTEST_PAUSE
-from services.notify.domain.route import RouteLog, Status
+from services.notify.domain.delivery import (
+    Claimed,
+    Parcel,
+    Rejected,
+    Retry,
+    Sent,
+    hushed,
+    outcome,
+    unsendable,
+)
+from services.notify.domain.patience import FAIL_OVER_AFTER, LONGEST_ASKED, PATIENCE, SHORTEST_PAUSE
+from services.notify.domain.quiet_hours import QuietHours
+from services.notify.domain.route import Kind, RouteLog, Status
 from services.notify.domain.vault import Kept
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,3 +146,40 @@ def test_what_is_not_even_tried() -> None:
     disabled = unsendable(a_claim(a_route(), enabled=False, why="HTTP 410"), NOW)
     assert disabled == Rejected("the contact method is disabled: HTTP 410")
     assert unsendable(a_claim(a_route()), NOW + timedelta(hours=24)) is not None
+
+
+NIGHT = (QuietHours(time(22), time(7), "UTC", frozenset()),)
+LATE = datetime(2026, 3, 10, 23, tzinfo=UTC)
+MORNING = datetime(2026, 3, 11, 7, tzinfo=UTC)
+
+
+def at_night(severity: Severity = Severity.HIGH, **values: Any) -> Claimed:
+    """A claimed page by a method that keeps quiet at night."""
+    return replace(a_claim(replace(a_route(), **values)), severity=severity, quiet_hours=NIGHT)
+
+
+def test_at_night_only_what_is_critical_goes_or_was_asked_for_or_is_news() -> None:
+    assert Parcel((at_night(),)).quiet_until(LATE) == MORNING
+    assert Parcel((at_night(),)).quiet_until(MORNING) is None
+    for urgent in (at_night(Severity.CRITICAL), at_night(decision=Decision.TEST), at_night(kind=Kind.NEWS)):
+        assert Parcel((urgent,)).quiet_until(LATE) is None
+        assert Parcel((at_night(), urgent)).quiet_until(LATE) is None, "it takes the others along"
+
+
+def test_what_waits_for_the_morning_is_as_if_it_had_not_been_claimed() -> None:
+    fresh = replace(
+        a_route(), channel=Channel.CHAT, fail_over_at=LATE, expires_at=LATE + timedelta(minutes=50)
+    )
+    waits = hushed(fresh, MORNING, LATE)
+    assert (waits.attempts, waits.due_at, waits.decision) == (0, MORNING, Decision.QUIET_HOURS)
+    assert waits.fail_over_at == MORNING + FAIL_OVER_AFTER, "to wait is no failure"
+    assert waits.expires_at == MORNING + timedelta(hours=1), "or it would be over before it may go"
+
+
+def test_a_way_that_fails_and_keeps_quiet_is_not_waited_for() -> None:
+    tried = replace(a_route(attempts=3), fail_over_at=LATE + timedelta(seconds=30))
+    assert hushed(tried, MORNING, LATE).fail_over_at == LATE
+    stands_in = replace(a_route(), decision=Decision.FAILED_OVER, fail_over_at=LATE + timedelta(minutes=1))
+    assert hushed(stands_in, MORNING, LATE).fail_over_at == LATE
+    given_up = replace(tried, fail_over_at=None)
+    assert hushed(given_up, MORNING, LATE).fail_over_at is None, "that was decided before"

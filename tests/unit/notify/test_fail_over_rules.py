@@ -64,12 +64,19 @@ def test_the_inbox_and_what_was_skipped_or_cancelled_do_not_count() -> None:
         assert outcome(INBOX, failed(), other) is FailOver.EXHAUSTED
 
 
-def test_quiet_hours_are_kept() -> None:
-    quiet = replace(waiting(2, 3600), decision=Decision.QUIET_HOURS)
-    assert outcome(INBOX, failed(), quiet) is FailOver.EXHAUSTED
-    assert decide([INBOX, failed(), quiet, waiting(3, 7200)], NOW, steady_since=STEADY).used == waiting(
-        3, 7200
-    )
+def test_a_way_that_keeps_quiet_now_is_passed_over_and_not_waited_for() -> None:
+    planned = waiting(2, 60)
+    late = replace(waiting(3, 7200), decision=Decision.QUIET_HOURS)
+
+    def found(*step: RouteLog, quiet: set[UUID]) -> tuple[FailOver, RouteLog | None]:
+        decided = decide([INBOX, failed(), *step], NOW, steady_since=STEADY, quiet=quiet)
+        return decided.outcome, decided.used
+
+    assert found(planned, quiet={planned.route_log_id}) == (FailOver.EXHAUSTED, None)
+    assert found(planned, late, quiet={planned.route_log_id}) == (FailOver.NEXT, late)
+    assert found(late, quiet=set()) == (FailOver.NEXT, late), "its quiet hours have not begun yet"
+    under_way = replace(a_route(), route_log_id=UUID(int=4), fail_over_at=NOW + timedelta(seconds=20))
+    assert found(under_way, quiet={under_way.route_log_id}) == (FailOver.UNDER_WAY, None)
 
 
 def test_one_that_nobody_was_there_to_try_gets_its_time() -> None:

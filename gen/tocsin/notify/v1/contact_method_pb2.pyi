@@ -140,7 +140,9 @@ class ContactMethod(_message.Message):
 
     @_builtins.property
     def quiet_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietHours]:
-        """When it keeps still. A page that comes then waits until they end, unless the alert is CRITICAL. At most 14."""
+        """When it keeps still. A page that would go out then, also by a retry, waits until they end, unless the alert is
+        CRITICAL; a fail-over passes it over meanwhile. At most 14.
+        """
 
     @_builtins.property
     def old_secret_until(self) -> _timestamp_pb2.Timestamp:

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from psycopg import AsyncConnection as RawConnection
 
 from services.notify.domain.delivery import Claimed, hushed, parcels
+from services.notify.domain.route import RouteLog
 from services.notify.storage import attempts
 
 _log = structlog.get_logger()
@@ -27,7 +28,8 @@ class Hush:
         """What of it may go now; the claims on the rest are given back."""
         if not any(page.quiet_hours for page in claimed):
             return claimed
-        going, waiting = [], []
+        going: list[Claimed] = []
+        waiting: list[RouteLog] = []
         for parcel in parcels(claimed):
             until = parcel.quiet_until(now)
             if until is None:

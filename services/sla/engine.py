@@ -1,5 +1,6 @@
 """What the service does by itself: changes are folded into the rollups, and rebuilds and checks go on."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.errors import Unavailable
 from services.sla.domain.figures import Window
 from services.sla.domain.run import Kind, Run, State
-from services.sla.storage import changes, runs
+from services.sla.storage import changes, rebuilding, runs
 
-DURABLE = "sla"
+DURABLE, BUSY = "sla", "DATABASE_BUSY"
+AT_ONCE = 2
+"""Blocks under way at a time: what two cores can do."""
 _log = structlog.get_logger()
 
 
@@ -25,14 +29,19 @@ class Folder:
         self._db = db
 
     async def work(self) -> timedelta | None:
-        """Folds some changes; runs again at once when there may be more."""
-        async with self._db.begin() as conn:
-            folded = await changes.fold(conn)
+        """Folds some changes; runs again at once when there may be more, and later while somebody rebuilds."""
+        try:
+            async with self._db.begin() as conn:
+                folded = await changes.fold(conn)
+        except Unavailable as error:
+            if error.reason != BUSY:
+                raise
+            return None
         return timedelta() if folded == changes.FOLD else None
 
 
 class Rebuilder:
-    """Goes on with runs, a block of days a transaction: one that is killed in it does that block again."""
+    """Goes on with runs, two blocks of days at a time: one that is killed in them does those blocks again."""
 
     def __init__(self, *, db: Database, bus: Bus, clock: Clock, streams: Sequence[str]) -> None:
         self._db = db
@@ -41,7 +50,7 @@ class Rebuilder:
         self._streams = streams
 
     async def work(self) -> timedelta | None:
-        """Does the next block of the oldest run; comes again at once until it is done."""
+        """Does the next blocks of the oldest run; comes again at once until it is done."""
         async with self._db.begin() as conn:
             run = await runs.claim(conn)
             if run is None:
@@ -52,20 +61,28 @@ class Rebuilder:
         return None if run.kind is Kind.STREAM else timedelta()
 
     async def _block(self, conn: AsyncConnection, run: Run) -> Run:
-        span = await changes.span(conn)
+        span = await rebuilding.span(conn)
         if run.next_at is None:
             run = replace(run, total=await runs.facts(conn))
         if span is None or (run.next_at and run.next_at >= span.end):
             return self._over(run)
         start = max(span.start, run.next_at or span.start)
-        block = Window(start, start + changes.BLOCK)
-        if run.kind is Kind.CHECK:
-            differences, facts = await changes.differences(conn, block)
-        else:
-            differences, facts = 0, await changes.rebuild(conn, block)
+        ends = [start + number * rebuilding.BLOCK for number in range(1, AT_ONCE + 1)]
+        blocks = [Window(end - rebuilding.BLOCK, end) for end in ends if end <= span.end]
+        did = await asyncio.gather(*(self._one(run.kind, block) for block in blocks))
         return replace(
-            run, next_at=block.end, done=run.done + facts, differences=run.differences + differences
+            run,
+            next_at=blocks[-1].end,
+            done=run.done + sum(facts for _, facts in did),
+            differences=run.differences + sum(differences for differences, _ in did),
         )
+
+    async def _one(self, kind: Kind, block: Window) -> tuple[int, int]:
+        """One block, on a transaction of its own: how many numbers differ, and of how many facts."""
+        async with self._db.begin() as conn:
+            if kind is Kind.CHECK:
+                return await rebuilding.differences(conn, block)
+            return 0, await rebuilding.rebuild(conn, block)
 
     async def _stream(self, conn: AsyncConnection, run: Run) -> Run:
         """Begins with the first event again, then waits until nothing is left."""

@@ -16,6 +16,7 @@ BENCHES = (
     "webhook",
     "gateway",
     "sla",
+    "events",
 )
 
 

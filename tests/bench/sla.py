@@ -15,11 +15,15 @@ from pathlib import Path
 
 import psycopg
 
-from chassis import migrate
+from chassis import ids, migrate
+from chassis.bus import Bus
+from chassis.clock import Clock
 from chassis.db import Database
 from cli.stack.schemas import role_url, script_location
 from services.sla.domain.figures import Filter, Window
-from services.sla.storage import changes, rollups
+from services.sla.domain.run import Kind, Run, State
+from services.sla.engine import Rebuilder
+from services.sla.storage import rollups, runs
 from tests.fixtures.postgres import PASSWORDS, start_postgres
 
 FACTS, ROUNDS = 200_000, 7
@@ -67,25 +71,18 @@ def database() -> Iterator[str]:
 
 
 async def rebuilt(db: Database) -> float:
-    """Seconds that a rebuild takes, day by day, until nothing is left to fold."""
+    """Seconds that a rebuild takes, as the service does it, with its progress."""
+    clock = Clock()
+    rebuilder = Rebuilder(db=db, bus=Bus("nats://127.0.0.1:1", name="sla"), clock=clock, streams=[])
     began = time.perf_counter()
-    async with db.connect() as conn:
-        span = await changes.span(conn)
-    assert span is not None
-    start = span.start
-    while start < span.end:
-        async with db.begin() as conn:
-            await changes.rebuild(conn, Window(start, start + changes.BLOCK))
-        start += changes.BLOCK
-    while await folded(db):
-        pass
-    return time.perf_counter() - began
-
-
-async def folded(db: Database) -> int:
-    """Folds what is there; how much."""
     async with db.begin() as conn:
-        return await changes.fold(conn)
+        run = await runs.add(conn, Run(ids.uuid7(), Kind.FACTS, State.RUNNING, clock.now()), "")
+    while run.state is State.RUNNING:
+        await rebuilder.work()
+        async with db.connect() as conn:
+            run = await runs.find(conn, run.run_id) or run
+        print(f"  {time.perf_counter() - began:5.1f} s: {run.done:,} of {run.total:,}", flush=True)
+    return time.perf_counter() - began
 
 
 async def took(db: Database, wanted: Filter, *, few: int) -> float:

@@ -15,14 +15,21 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Grain(StrEnum):
-    """How long a rolled-up cell is: an hour, a day or eight days, reckoned from the first of January 1970 in UTC."""
+    """How long a rolled-up cell is: an hour, a quarter of a day, a day or eight days, from the first of January 1970 in
+    UTC on."""
 
     HOUR = "h"
+    QUARTER = "q"
     DAY = "d"
     BLOCK = "b"
 
 
-LENGTH = {Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.BLOCK: timedelta(days=8)}
+LENGTH = {
+    Grain.HOUR: timedelta(hours=1),
+    Grain.QUARTER: timedelta(hours=6),
+    Grain.DAY: timedelta(days=1),
+    Grain.BLOCK: timedelta(days=8),
+}
 GRAINS = tuple(LENGTH)
 
 
@@ -45,7 +52,7 @@ class Cover:
 
 
 def cover(window: Window) -> Cover:
-    """At most half an hour of facts, half a day of hours and half a block of days at each end, and blocks between."""
+    """At most half an hour of facts, three hours, two quarters and four days at each end, and blocks between."""
     start, end = (nearest(at, Grain.HOUR) for at in (window.start, window.end))
     if start == end:
         return Cover((), (Part(1, window),), None)

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO", "VALUE_UNSPECIFIED")
-"""Every severity that an alert can have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Window:

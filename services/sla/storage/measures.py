@@ -53,5 +53,12 @@ def codes(f: str) -> Sequence[str]:
     )
 
 
+def marks(f: str) -> str:
+    """The SQL of an aggregate: the buckets that the facts `f` are in, each as often as there are facts in it."""
+    return " || ".join(
+        f"coalesce(array_agg({code}) filter (where {code} is not null), '{{}}')" for code in codes(f)
+    )
+
+
 def _micros(span: str) -> str:
     return f"(date_part('epoch', {span}) * 1000000)::bigint"

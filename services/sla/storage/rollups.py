@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.sla.domain.cover import Part, cover
-from services.sla.domain.figures import SEVERITIES, Filter, Overview, Statistics, Waiting, Window
+from services.sla.domain.figures import Filter, Overview, Statistics, Waiting, Window
 from services.sla.domain.sketch import percentiles
-from services.sla.storage.measures import COUNTED, MEASURES, TIMES, WIDTH, codes, key, measures
+from services.sla.storage.measures import COUNTED, MEASURES, TIMES, WIDTH, key, marks, measures
 
 SHARES = (0.5, 0.9, 0.99)
 """The percentiles that `Statistics` has."""
@@ -32,12 +32,15 @@ _EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
 _FROM_CELLS = f"""{", ".join(f"sign * {name} as {name}" for name in COUNTED)},
     sign * (unacked_us + unacked * (extract(epoch from {{t}}.starts_at) * 1000000)::bigint) as unacked_us"""
 
+_EDGES = ", ".join(
+    f"sum(sign * ({sql})) as {name}" for name, sql in zip(MEASURES, measures("facts", _EPOCH), strict=True)
+)
 _FROM_ROLLUPS = text(
     f"""with parts as materialized (
         select place, {_FROM_CELLS.format(t="rollups")}, sign, codes, counts
         from json_to_recordset(cast(:cells as json)) as cells
             (place int, sign int, grain text, start timestamptz, until timestamptz)
-        cross join lateral unnest(case grain when 'h' then cast(:hourly as text[]) else cast(:filed as text[]) end) as filed
+        cross join lateral unnest(cast(:filed as text[])) as filed
         cross join lateral (
             select * from rollups where dimension = :dimension and value = {key("cast(:value as text)")}
             and severity = filed and grain = cells.grain and starts_at >= cells.start and starts_at < cells.until
@@ -50,22 +53,24 @@ _FROM_ROLLUPS = text(
             select * from rollup_changes where dimension = :dimension and value = {key("cast(:value as text)")}
             and {ASKED} and starts_at >= hours.start and starts_at < hours.until offset 0) as rollup_changes
         union all
-        select place, {", ".join(f"sign * ({sql}) as {name}" for name, sql in zip(MEASURES, measures("facts", _EPOCH), strict=True))},
-            sign, array_remove(array[{", ".join(codes("facts"))}], null), null
+        select place, {_EDGES}, sign, {marks("facts")}, null
         from json_to_recordset(cast(:edges as json)) as edges
             (place int, sign int, start timestamptz, until timestamptz)
         cross join lateral (
             select * from facts where opened_at >= edges.start and opened_at < edges.until and {MATCHING}
-            offset 0) as facts),
+            offset 0) as facts
+        group by place, sign, start),
     summed as (
         select place, {", ".join(f"sum({name}) as {name}" for name in MEASURES)} from parts group by place),
     buckets as (
         select place, array_agg(code) as codes, array_agg(held) as counts from (
-            select place, code, sum(sign * coalesce(count, 1))::bigint as held
-            from parts, unnest(codes, counts) as bucket (code, count) group by place, code) counted
+            select place, code, sum(sign * coalesce(count, 1)) as held from (
+                select place, sign, unnest(codes) as code, unnest(counts)::int as count from parts) as opened
+            group by place, code) counted
         where held <> 0 group by place)
     select * from summed left join buckets using (place)"""
 )
+"""An edge has its codes one by one, without counts."""
 
 _PERCENTILES = ", ".join(
     f"percentile_cont(array{list(SHARES)}) within group (order by date_part('epoch', {at} - opened_at))"
@@ -136,7 +141,6 @@ def covered(windows: Sequence[Window], wanted: Filter, dimension: str, value: st
         "dimension": dimension,
         "value": value,
         "filed": sorted(wanted.severities) or [""],
-        "hourly": sorted(wanted.severities) or list(SEVERITIES),
         **asked(wanted),
     }
 

@@ -35,7 +35,9 @@ async def find(conn: AsyncConnection, run_id: UUID) -> Run | None:
 
 
 async def claim(conn: AsyncConnection) -> Run | None:
-    """The oldest run under way, locked; None when there is none, or another replica is at it."""
+    """The oldest run under way, locked for as long as its next blocks take; None when there is none, or another
+    replica is at it."""
+    await conn.execute(text("set local idle_in_transaction_session_timeout = 0"))
     row = await conn.execute(
         text(
             f"""select {_COLUMNS} from runs where state = 'RUNNING' order by requested_at limit 1

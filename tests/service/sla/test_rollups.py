@@ -1,5 +1,6 @@
 """Rollups say what the facts say: in any order of events, folded in or not, rebuilt or not."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -7,12 +8,18 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from chassis import ids
+from chassis.bus import Bus
+from chassis.clock import Clock
 from chassis.db import Database
 from services.sla.consumer import record
 from services.sla.convert import events as convert
 from services.sla.domain.fact import Fact, joined
 from services.sla.domain.figures import Filter, Overview, Statistics, Window
-from services.sla.storage import changes, rollups
+from services.sla.domain.run import Kind, Run, State
+from services.sla.engine import Folder, Rebuilder
+from services.sla.storage import changes, rebuilding, rollups, runs
+from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
 from tests.unit.sla.histories import NOON, any_history
 from tests.unit.sla.test_sketch import exact
@@ -143,10 +150,16 @@ async def assert_everything(db: Database, dice: random.Random, facts: list[Fact]
 async def wrong(db: Database) -> int:
     """How many numbers differ from the facts."""
     async with db.begin() as conn:
-        span = await changes.span(conn)
-        assert span is not None
-        number, _ = await changes.differences(conn, span)
+        number, _ = await rebuilding.differences(conn, await everything(db))
     return number
+
+
+async def everything(db: Database) -> Window:
+    """The blocks that there are."""
+    async with db.connect() as conn:
+        span = await rebuilding.span(conn)
+    assert span is not None
+    return span
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -171,18 +184,89 @@ async def test_a_check_finds_what_is_wrong_and_a_rebuild_mends_it(db: Database) 
         "update rollups set total = total + 1 where grain = 'd' and dimension = 'all'",
         "update rollups set counts[1] = counts[1] + 1 where grain = 'h' and counts <> '{}'",
         "delete from rollups where grain = 'b'",
+        "delete from rollups where grain = 'q' and severity = ''",
+        "update rollups set paged = paged - 1 where grain = 'h' and severity = ''",
         "truncate rollups",
     ):
         async with db.begin() as conn:
             await changes.fold(conn, 30)
             await conn.execute(text(harm))
         assert await wrong(db) > 0
+        span = await everything(db)
         async with db.begin() as conn:
-            span = await changes.span(conn)
-            assert span is not None
-            assert await changes.rebuild(conn, span) == len(facts)
+            assert await rebuilding.rebuild(conn, span) == len(facts)
         assert await wrong(db) == 0
         await assert_everything(db, dice, facts)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_events_may_come_in_while_it_is_rebuilt(db: Database, seed: int) -> None:
+    """Late ones too, in the blocks that are being made anew; and folding goes on between."""
+    dice = random.Random(seed)
+    events = [event for _ in range(120) for event in any_history(dice).events]
+    dice.shuffle(events)
+    batches = [events[n : n + 20] for n in range(0, len(events), 20)]
+    async with db.begin() as conn:
+        await record(conn, batches[0])
+    folder, coming = Folder(db), asyncio.Event()
+
+    async def comes() -> None:
+        for batch in batches[1:]:
+            async with db.begin() as conn:
+                await record(conn, batch)
+            await folder.work()
+        coming.set()
+
+    async def rebuilds() -> int:
+        times = 0
+        while not coming.is_set():
+            span = await everything(db)
+            blocks = [Window(at, at + rebuilding.BLOCK) for at in (span.start, span.start + rebuilding.BLOCK)]
+            await asyncio.gather(*(rebuilt(db, block) for block in blocks))
+            times += 1
+        return times
+
+    _, times = await asyncio.gather(comes(), rebuilds())
+    assert times
+    assert await wrong(db) == 0
+    while await folder.work() is not None:
+        pass
+    assert await wrong(db) == 0
+    await assert_everything(db, dice, joined(convert.facts(events)))
+
+
+async def test_a_killed_rebuild_goes_on(db: Database) -> None:
+    """Whoever takes it up does the blocks again in which it was killed."""
+    facts = await told(db, random.Random(7), 40, folding=True)
+    rebuilder = Rebuilder(db=db, bus=Bus("nats://127.0.0.1:1", name="sla"), clock=Clock(), streams=[])
+    async with db.begin() as conn:
+        await conn.execute(text("update rollups set total = total + 1"))
+        run = await runs.add(conn, Run(ids.uuid7(), Kind.FACTS, State.RUNNING, NOW), "")
+    async with db.begin() as conn:
+        await conn.execute(text("lock table rollups in access exclusive mode"))
+        working = asyncio.create_task(rebuilder.work())
+
+        async def waits() -> bool:
+            query = "select count(*) from pg_locks where not granted and relation = 'rollups'::regclass"
+            return bool((await conn.execute(text(query))).scalar_one())
+
+        await eventually(waits, timeout=20)
+        working.cancel()
+        await asyncio.wait([working])
+    assert await wrong(db) > 0
+    while await rebuilder.work() is not None:
+        pass
+    async with db.connect() as conn:
+        over = await runs.find(conn, run.run_id)
+    assert over is not None
+    assert (over.state, over.done, over.total) == (State.DONE, len(facts), len(facts))
+    assert await wrong(db) == 0
+
+
+async def rebuilt(db: Database, block: Window) -> None:
+    """One block made anew."""
+    async with db.begin() as conn:
+        await rebuilding.rebuild(conn, block)
 
 
 async def test_one_folds_at_a_time(db: Database) -> None:

@@ -49,7 +49,7 @@ def test_cells_are_whole_and_few(start: datetime, length: timedelta) -> None:
         assert not (part.window.start - EPOCH) % LENGTH[part.grain]
         assert not (part.window.end - EPOCH) % LENGTH[part.grain]
         cells += (part.window.end - part.window.start) // LENGTH[part.grain]
-    assert cells <= 2 * 12 + 2 * 4 + length / (8 * DAY) + 2
+    assert cells <= 2 * (3 + 2 + 4) + length / (8 * DAY) + 2
     assert sum(((edge.window.end - edge.window.start) for edge in found.edges), timedelta()) <= HOUR
 
 

@@ -149,7 +149,9 @@ def main() -> None:
             postgres.stop()
             nats.stop()
     cuts = statistics.quantiles(waits, n=100)
-    print(f"  seen in the overview after {statistics.median(waits):.0f} ms, p99 {cuts[98]:.0f} ms, at {RATE}/s")
+    print(
+        f"  seen in the overview after {statistics.median(waits):.0f} ms, p99 {cuts[98]:.0f} ms, at {RATE}/s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers in gzip for callers that take it: what is large enough, and not what comes bit by bit."""
+"""Gzip both ways: answers for callers that take it, where they are large and whole, and bodies that come in it."""
 
 import asyncio
 import gzip
@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
+from chassis.errors import Invalid
+from services.gateway.failures import TooLarge
+
 LEAST = 1024
 """Bytes below which an answer goes as it is."""
 LARGE = 256 * 1024
@@ -16,6 +19,27 @@ LEVEL = 5
 KINDS = re.compile(r"text/(?!event-stream)|application/(?:json|x-ndjson|jsonl|xml)|[^;]*\+(?:json|xml)")
 """What shrinks."""
 REFUSED = re.compile(r"q\s*=\s*0(?:\.0{0,3})?\s*$")
+
+
+def unpacked(body: bytes, content_encoding: str, limit: int) -> bytes:
+    """A body as it was before it was packed; raises TooLarge when that is more than `limit` bytes, else Invalid."""
+    coding = content_encoding.strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip"):
+        raise Invalid.field(
+            "content-encoding", f"{content_encoding[:40]!r} is not known here; want gzip or none"
+        )
+    packed = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = packed.decompress(body, limit + 1)
+    except zlib.error:
+        plain = b""
+    if len(plain) > limit:
+        raise TooLarge(limit)
+    if not packed.eof or packed.unused_data:
+        raise Invalid("the body is not gzip, or not whole", reason="NOT_GZIP")
+    return plain
 
 
 def wanted(accept_encoding: str) -> bool:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from chassis import telemetry
 from chassis.errors import DomainError, Invalid, TimedOut
 from services.gateway import failures
-from services.gateway.compression import compress
+from services.gateway.compression import compress, unpacked
 from services.gateway.cors import Cors
 from services.gateway.failures import MethodNotAllowed, TooLarge, UrlTooLong
 from services.gateway.routing import Router
@@ -76,12 +76,16 @@ class Incoming:
         return None
 
     async def body(self, limit: int = MOST_BODY) -> bytes:
-        """The whole body; raises TooLarge beyond `limit` bytes, TimedOut when it takes too long to come."""
+        """The whole body, unpacked; raises TooLarge beyond `limit` bytes, TimedOut when it takes too long to come.
+
+        Raises Invalid when it is packed in another way than by gzip.
+        """
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await _body(self.request, limit)
+                body = await _body(self.request, limit)
         except TimeoutError:
             raise TimedOut("the body did not come in time") from None
+        return unpacked(body, self.request.headers.get("content-encoding", ""), limit)
 
 
 def _seconds(header: str, found: re.Match[str] | None, units: Mapping[str, float]) -> float:

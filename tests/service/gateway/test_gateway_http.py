@@ -13,7 +13,7 @@ from chassis.errors import Conflict, DomainError
 from services.gateway.compression import wanted
 from services.gateway.cors import Cors
 from services.gateway.main import build
-from tests.service.gateway.stage import Services, Stage, config, standing_in, token_with
+from tests.service.gateway.stage import Answer, Services, Stage, config, standing_in, token_with
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.notify.v1 import inbox_service_pb2
 from tocsin.roster.v1 import schedule_pb2
@@ -81,6 +81,25 @@ async def test_large_answers_are_compressed(stage: Stage) -> None:
     assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
     tag = {"if-none-match": packed.headers["etag"]}
     assert (await stage.api("GET", "/alerts/a", headers=tag)).status == 304
+
+
+async def test_bodies_may_be_packed(stage: Stage) -> None:
+    """Unpacked they may be as large as others; what is not whole, or packed otherwise, is told so."""
+    packed = gzip.compress(b'{"title": "disk full"}')
+
+    async def sent(body: bytes, coding: str = "gzip") -> Answer:
+        return await stage.api("POST", "/alerts", body, headers={"content-encoding": coding})
+
+    assert (await sent(packed)).status == 200
+    assert stage.services.last.title == "disk full"
+    assert (await sent(b'{"title": "plain"}', "identity")).status == 200
+    for odd in (packed[:-1], packed[:5], packed + b"more", b"{}", b""):
+        assert ((answer := await sent(odd)).status, answer.json["error"]["details"][0]["reason"]) == (
+            400,
+            "NOT_GZIP",
+        )
+    assert (await sent(gzip.compress(b" " * (8 * 1024 * 1024 + 1)))).status == 413
+    assert set((await sent(packed, "br")).wrong) == {"content-encoding"}
 
 
 async def test_what_is_small_or_comes_bit_by_bit_is_not_compressed(stage: Stage) -> None:

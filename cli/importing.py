@@ -1,8 +1,7 @@
-"""`tocsin import`: schedules from other tools' exports."""
+"""`tocsin import`: schedules from other tools' exports, and shifts from calendars."""
 
 import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,12 +11,16 @@ from urllib.parse import urlencode
 import typer
 
 from cli.api import Api, Json, Refused, escaped
+from cli.completing import SCHEDULES
 from cli.declared.kinds import KINDS
 from cli.declared.plan import Change, Step, plan
 from cli.imports import opsgenie, pagerduty
 from cli.imports.brought import Brought, NoExport
+from cli.labels import pairs
+from cli.moments import shown
 from cli.operating import Operator, operates
 from cli.output import table
+from cli.reading import Unreadable, text_of
 
 TAKEN = "ALREADY_EXISTS"
 
@@ -27,9 +30,10 @@ class Tool(StrEnum):
 
     PAGERDUTY = "pagerduty"
     OPSGENIE = "opsgenie"
+    ICAL = "ical"
 
 
-READERS: dict[Tool, Callable[[Any, datetime], Brought]] = {
+READERS: Mapping[Tool, Callable[[Any, datetime], Brought]] = {
     Tool.PAGERDUTY: pagerduty.bring,
     Tool.OPSGENIE: opsgenie.bring,
 }
@@ -38,17 +42,36 @@ READERS: dict[Tool, Callable[[Any, datetime], Brought]] = {
 @operates(
     "tocsin import pagerduty schedules.json --dry-run",
     "tocsin import opsgenie schedules.json",
+    "tocsin import ical oncall.ics --schedule web --person ada@example.org=ada",
 )
 def import_(
     operator: Operator,
     tool: Annotated[Tool, typer.Argument(help="Where the export comes from.")],
-    file: Annotated[Path, typer.Argument(help="The export as JSON; - is standard input.", allow_dash=True)],
+    file: Annotated[
+        Path, typer.Argument(help="The export, JSON or a calendar; - is standard input.", allow_dash=True)
+    ],
+    schedule: Annotated[
+        str, typer.Option(help="ical: the schedule whose shifts they become.", autocompletion=SCHEDULES)
+    ] = "",
+    person: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORDS=RESPONDER", help="ical: who is meant by a mail address, name or summary."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> None:
-    """Bring schedules, their people and their overrides from a PagerDuty or Opsgenie export.
+    """Bring schedules, their people and their overrides from a PagerDuty or Opsgenie export, or shifts from a calendar.
 
-    People who are there already stay as they are. Doing it twice changes nothing the second time.
+    A calendar (iCalendar, .ics) is what Grafana OnCall, GoAlert and most others export. People who are there already
+    stay as they are. Doing it twice changes nothing the second time.
     """
+    if tool is Tool.ICAL:
+        people = pairs(person or [], "--person")
+        _calendar(operator, _text(file), schedule, people, dry_run=dry_run)
+        return
+    if schedule or person:
+        raise typer.BadParameter("is for a calendar", param_hint="--schedule" if schedule else "--person")
     brought = _read(tool, file, operator.now)
     steps = _steps(operator.api, brought)
     left_out = [*brought.left_out]
@@ -80,12 +103,40 @@ def summary(steps: list[Step], brought: Brought, done: list[Json], *, dry_run: b
     return f"{planned} changes planned" if dry_run else f"{len(done)} of {planned} changes made"
 
 
-def _read(tool: Tool, file: Path, now: datetime) -> Brought:
+def _calendar(operator: Operator, text: str, schedule: str, people: dict[str, str], *, dry_run: bool) -> None:
+    """Has roster read the calendar, and shows what became of each event."""
+    if not schedule:
+        raise typer.BadParameter("say whose shifts a calendar holds", param_hint="--schedule")
+    body = {"calendar": text, "responders": people, "dry_run": dry_run}
+    found = operator.api.post(f"/oncall/schedules/{escaped(schedule)}:import-calendar", body)
+    rows = (
+        (one["outcome"], one["responder_id"], shown(one["starts_at"]), shown(one["ends_at"]))
+        for one in found["shifts"]
+    )
+    changes = sum(one["outcome"] != "UNCHANGED" for one in found["shifts"])
+    operator.out.show(
+        found,
+        *([table(("shift", "of", "from", "until"), rows)] if found["shifts"] else []),
+        *(f"! {one['summary'] or one['uid']}: {one['reason']}" for one in found["skipped"]),
+        f"{changes} changes {'planned' if dry_run else 'made'}",
+    )
+
+
+def _text(file: Path) -> str:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        return text_of(file)
+    except Unreadable as error:
+        raise typer.BadParameter(str(error), param_hint="FILE") from None
+
+
+def _read(tool: Tool, file: Path, now: datetime) -> Brought:
+    text = _text(file)
+    try:
         return READERS[tool](json.loads(text), now)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, NoExport) as error:
-        raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
+    except (json.JSONDecodeError, NoExport) as error:
+        raise typer.BadParameter(
+            f"{file}: is no export of {tool.value}: {error}", param_hint="FILE"
+        ) from None
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise typer.BadParameter(
             f"{file}: is no export of {tool.value}: {type(error).__name__}: {error}", param_hint="FILE"

@@ -8,6 +8,7 @@ import typer
 
 from cli.api import Json
 from cli.bars import dots, ruler
+from cli.labels import labels
 from cli.moments import coming, parsed, rfc3339, shown, spoken
 from cli.operating import Operator, instant_of, operates
 from cli.output import console, facts, table
@@ -44,7 +45,7 @@ def preview(
         "alert_id": alert,
         "source": source,
         "title": title,
-        "labels": dict(map(_pair, label or ())),
+        "labels": labels(label or ()),
     }
     if severity:
         body["severity"] = severity.upper()
@@ -107,10 +108,3 @@ def _end(found: Json, start: datetime) -> str:
     if found["cut_at"]:
         return f"goes on after {spoken(parsed(found['cut_at']) - start)}; not shown"
     return "nothing is left to come"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise typer.BadParameter(f"{text!r} is no label like team=db", param_hint="--label")
-    return name, value

@@ -1,6 +1,5 @@
 """`tocsin apply` and `tocsin export`: a stack's configuration from a file, and back."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from cli.declared.document import Declared, Wrong
 from cli.declared.kinds import KINDS
 from cli.declared.plan import Change, Step, plan
 from cli.operating import FAILED, Operator, operates
+from cli.reading import Unreadable, text_of
 
 NOTHING = "nothing to do"
 SHOWN_ONCE = ("routing_key", "secret")
@@ -82,9 +82,10 @@ def summary(steps: list[Step], done: list[Json], *, dry_run: bool) -> str:
 
 def _read(file: Path) -> Declared:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        return document.read(text)
-    except (OSError, UnicodeDecodeError, Wrong) as error:
+        return document.read(text_of(file))
+    except Unreadable as error:
+        raise typer.BadParameter(str(error), param_hint="--file") from None
+    except Wrong as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="--file") from None
 
 

@@ -51,21 +51,23 @@ def export(tmp_path: Path) -> Path:
     return tmp_path / "export.json"
 
 
+async def tocsin(gateway: str, *arguments: str) -> str:
+    """What `tocsin import` says."""
+    token = mint(KEY, subject="tester", scopes=["admin"])
+    told = ["import", *arguments, "--gateway", gateway, "--token", token]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", *told, cwd=ROOT, env=ENVIRONMENT, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
 async def test_an_export_is_brought_once(stack: tuple[World, str], export: Path) -> None:
     world, gateway = stack
-    token = mint(KEY, subject="tester", scopes=["admin"])
-
-    async def tocsin(*more: str) -> str:
-        arguments = ["import", "pagerduty", str(export), "--gateway", gateway, "--token", token, *more]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli", *arguments, cwd=ROOT, env=ENVIRONMENT, stdout=PIPE, stderr=PIPE
-        )
-        out, err = await process.communicate()
-        assert process.returncode == 0, err.decode()
-        return out.decode()
 
     async def answered(*more: str) -> Any:
-        return json.loads(await tocsin("--json", *more))
+        return json.loads(await tocsin(gateway, "pagerduty", str(export), "--json", *more))
 
     shown = await answered("--dry-run")
     assert {one["id"] for one in shown["plan"]} == {SCHEDULE, "earline-greenholt", "leo-von", "zoe-o-neil"}
@@ -79,4 +81,40 @@ async def test_an_export_is_brought_once(stack: tuple[World, str], export: Path)
     again = await answered()
     assert again["plan"] == []
     assert len(again["done"]) == 1  # the shift that is there
-    assert "Odd: its turns last 5400 s" in await tocsin()
+    assert "Odd: its turns last 5400 s" in await tocsin(gateway, "pagerduty", str(export))
+
+
+CALENDAR = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//elsewhere//EN
+BEGIN:VEVENT
+UID:one
+DTSTART:{start:%Y%m%dT%H%M%SZ}
+DTEND:{end:%Y%m%dT%H%M%SZ}
+SUMMARY:Ada Lovelace
+END:VEVENT
+BEGIN:VEVENT
+UID:two
+DTSTART:{start:%Y%m%dT%H%M%SZ}
+DTEND:{end:%Y%m%dT%H%M%SZ}
+SUMMARY:whoever
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+async def test_a_calendar_is_brought_once(stack: tuple[World, str], tmp_path: Path) -> None:
+    """As Grafana OnCall and GoAlert export it; what means nobody is told."""
+    world, gateway = stack
+    await world.people("ada")
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    file = tmp_path / "oncall.ics"
+    file.write_text(CALENDAR.format(start=start, end=start + timedelta(hours=8)))
+    told = ["ical", str(file), "--schedule", "default", "--person", "ada lovelace=ada"]
+    plan = await tocsin(gateway, *told, "--dry-run")
+    assert "! whoever: " in plan
+    assert plan.endswith("1 changes planned\n")
+    made = json.loads(await tocsin(gateway, *told, "--json"))
+    assert [(one["outcome"], one["responder_id"]) for one in made["shifts"]] == [("CREATED", "ada")]
+    assert await world.roster.resolve("oncall://default", start) == ["ada"]
+    assert (await tocsin(gateway, *told)).endswith("0 changes made\n")

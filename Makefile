@@ -55,7 +55,7 @@ fuzz: $(READY) ## ten minutes of generated requests against a stack of its own; 
 secrets: $(READY) ## ./secrets for docker compose, made once
 	@$(BIN)/tocsin secrets secrets
 
-test-compose: $(READY) ## the system tests against docker compose
+test-compose: $(READY) ## the system tests against docker compose; ARGS=--tls with mutual TLS
 	$(BIN)/python -m tests.system.compose $(ARGS)
 
 lock: ## new locks from pyproject.toml; needs uv

@@ -23,6 +23,7 @@ def main() -> int:
     """Runs it all; the exit status of the tests, or of compose when that failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the containers running at the end")
+    parser.add_argument("--tls", action="store_true", help="with mutual TLS between the services")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-compose-") as directory:
         secrets = Path(directory) / "secrets"
@@ -38,13 +39,15 @@ def main() -> int:
             "TOCSIN_NATS_PORT": str(ports.take()),
             **{f"TOCSIN_{name.upper()}_PORT": str(ports.take()) for name in SERVICES},
         }
-        files = (ROOT / "docker-compose.yml", ROOT / "tests" / "system" / "compose.sink.yml")
+        files = [ROOT / "docker-compose.yml", ROOT / "tests" / "system" / "compose.sink.yml"]
+        files += [ROOT / "docker-compose.tls.yml"] if options.tls else []
         compose = ["docker", "compose", "-p", PROJECT, "--project-directory", str(ROOT)]
         compose += [part for file in files for part in ("-f", str(file))]
         try:
             subprocess.run([*compose, "up", "--build", "--wait", "--quiet-pull"], check=True, env=environment)
             state = Path(directory) / "stack.json"
-            state.write_text(json.dumps(_stack(environment, secrets)))
+            certificates = {"certificates": str(secrets)} if options.tls else {}
+            state.write_text(json.dumps({**_stack(environment, secrets), **certificates}))
             return subprocess.call(
                 [sys.executable, "-m", "pytest", "-q", "tests/system", "--ignore", "tests/system/test_up.py"],
                 cwd=ROOT,

@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.system.world import World
+from tests.system.world import World, channel_to
 from tocsin.escalation.v1 import events_pb2
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +35,10 @@ EVENTS: dict[str, Any] = {
 
 
 def call_by_reflection(
-    address: str, token: str, service: str, method: str, body: dict[str, Any]
+    channel: grpc.Channel, token: str, service: str, method: str, body: dict[str, Any]
 ) -> dict[str, Any]:
     """A unary call by a client that has no generated code: descriptors come from the server."""
-    with grpc.insecure_channel(address) as channel:
+    with channel:
         pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         described = pool.FindServiceByName(service).FindMethodByName(method)
         request = message_factory.GetMessageClass(described.input_type)
@@ -61,7 +61,7 @@ async def test_a_plain_grpc_client_triggers_by_reflection(world: World) -> None:
     """What grpcurl does."""
     answer = await asyncio.to_thread(
         call_by_reflection,
-        world.stack["grpc"]["escalation"],
+        channel_to(world.stack, "escalation"),
         world.stack["token"],
         "tocsin.escalation.v1.AlertService",
         "TriggerAlert",
@@ -76,7 +76,7 @@ async def test_every_service_answers_reflection_v1_and_health(
     world: World, context: str, service: str
 ) -> None:
     """grpc.reflection.v1 lists the service, grpc.health.v1 says SERVING."""
-    async with grpc.aio.insecure_channel(world.stack["grpc"][context]) as channel:
+    async with channel_to(world.stack, context, grpc.aio) as channel:
         reflect = channel.stream_stream(
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,

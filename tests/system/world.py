@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import grpc
 
 from cli.receiver import Received, Receiver, receiving
 from tests.fixtures.eventually import eventually
@@ -19,6 +21,17 @@ Json = dict[str, Any]
 BASE = "/api/alert"
 LOOK = 0.02
 """Seconds between two looks at a sink elsewhere."""
+
+
+def channel_to(stack: Mapping[str, Any], context: str, kind: Any = grpc, *, caller: str = "gateway") -> Any:
+    """A channel of `grpc` or `grpc.aio` to a service; where the services want certificates, with the caller's."""
+    address = stack["grpc"][context]
+    if "certificates" not in stack:
+        return kind.insecure_channel(address)
+    names = ("tls_ca", f"{caller}_tls_key", f"{caller}_tls_cert")
+    files = [(Path(stack["certificates"]) / f"{name}.pem").read_bytes() for name in names]
+    credentials = grpc.ssl_channel_credentials(*files)
+    return kind.secure_channel(address, credentials, [("grpc.ssl_target_name_override", context)])
 
 
 @dataclass

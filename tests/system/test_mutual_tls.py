@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -22,9 +23,9 @@ METHODS = {
 def answer(channel: grpc.Channel, method: str, token: str) -> str:
     """The status of a call with a token that may everything."""
     with channel:
-        call = channel.unary_unary(method)
+        call: Any = channel.unary_unary(method)
         try:
-            call(b"", timeout=5, metadata=[("authorization", f"Bearer {token}")])
+            call(b"", timeout=5, metadata=(("authorization", f"Bearer {token}"),))
         except grpc.RpcError as error:
             return str(error.code().name)
     return "OK"

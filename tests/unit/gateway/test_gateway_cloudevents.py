@@ -115,8 +115,8 @@ def test_a_batch() -> None:
     | st.fixed_dictionaries(
         {"specversion": st.just("1.0"), "id": TEXT, "source": TEXT, "type": TEXT},
         optional={
-            "subject": ANY, "data": ANY | st.dictionaries(st.sampled_from([*events.TEXTS, "action", "labels"]), ANY),
-            "data_base64": ANY, "severity": ANY, "dedupkey": ANY, "datacontenttype": ANY,
+            "subject": TEXT | ANY, "data": ANY | st.dictionaries(st.sampled_from([*events.TEXTS, "action", "labels"]), ANY),
+            "data_base64": TEXT | ANY, "severity": ANY, "dedupkey": ANY, "datacontenttype": TEXT | ANY,
         },
     )
 )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import psycopg_pool
@@ -15,6 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from chassis.errors import Exhausted, Invalid, Unavailable
 
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
+ALIVE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "tcp_user_timeout": 5_000,
+}
+"""What makes a connection fail that leads nowhere: 5 s after something was sent, 10 s into silence."""
 NO_ROOM = (psycopg.errors.DiskFull, psycopg.errors.TooManyConnections)
 
 
@@ -37,7 +45,7 @@ class Database:
             pool_timeout=wait.total_seconds(),
             pool_pre_ping=True,
             pool_use_lifo=True,  # few connections, whose statements are prepared, rather than each in turn
-            connect_args={"application_name": f"tocsin-{name}", "connect_timeout": 5, "prepare_threshold": 1},
+            connect_args={"application_name": f"tocsin-{name}", "prepare_threshold": 1, **ALIVE},
         )
         # Without transactions: the ROLLBACK that ends one makes the driver drop every prepared statement.
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -51,8 +59,8 @@ class Database:
             kwargs={
                 "autocommit": True,
                 "application_name": f"tocsin-{name}-hot",
-                "connect_timeout": 5,
                 "prepare_threshold": 1,
+                **ALIVE,
             },
         )
 

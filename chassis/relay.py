@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from chassis.bus import Bus
 from chassis.cloudevents import Message, encode
 from chassis.crash import crashpoint
-from chassis.db import Database
+from chassis.db import ALIVE, Database
 from chassis.errors import Unavailable
 from chassis.loop import DueLoop
 
@@ -123,10 +123,7 @@ class Relay:
                     autocommit=True,
                     prepare_threshold=0,
                     application_name=f"tocsin-{self._db.name}-relay",
-                    connect_timeout=5,
-                    keepalives_idle=5,
-                    keepalives_interval=2,
-                    tcp_user_timeout=5000,
+                    **ALIVE,
                 )
             return await self._lead(self._conn)
         except BaseException:

@@ -8,7 +8,7 @@ import psycopg
 import structlog
 
 from chassis.batching import GroupCommit
-from chassis.db import Database
+from chassis.db import ALIVE, Database
 from chassis.loop import DueLoop, reason_of
 
 QUIET = 5.0
@@ -59,8 +59,8 @@ class Wakeups:
         async with await psycopg.AsyncConnection.connect(
             self._db.dsn,
             autocommit=True,
-            connect_timeout=5,
             application_name=f"tocsin-{self._db.name}-listen",
+            **ALIVE,
         ) as conn:
             for channel in self._callbacks:
                 await conn.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))

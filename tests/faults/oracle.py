@@ -10,13 +10,13 @@ import os
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any
 
 import aiohttp
@@ -27,6 +27,8 @@ from tests.system.world import BASE, Json, World, rfc3339
 
 STEP = 4.0
 """Seconds that each of the two levels may take."""
+RATE = 30.0
+"""Alerts a second, unless a test wants more."""
 CALLERS = 8
 """Triggers under way at the same time."""
 PATIENCE = 120.0
@@ -86,20 +88,25 @@ class Oracle:
     """Alerts that were answered with 2xx."""
     accepted_at: dict[str, float] = field(default_factory=dict)
     """Monotonic instants of these answers."""
+    rate: float = RATE
+    """Alerts that are offered a second."""
+    answered_in: list[float] = field(default_factory=list)
+    """Seconds that accepted triggers and verbs took, each from its first attempt."""
     refusals: Counter[int] = field(default_factory=Counter)
     """Answers to triggers that were no 2xx; 0 is no answer."""
 
     @asynccontextmanager
-    async def load(self, *, rate: float = 30.0) -> AsyncIterator[None]:
-        """Alerts come in, at most `rate` a second, and people and sources do what is their fate, until the block ends.
+    async def load(self, *, rate: float = RATE) -> AsyncIterator[None]:
+        """Alerts come in, `rate` a second at most, and people and sources do what is their fate, until the block ends.
 
         Ends when every trigger and verb that was begun has been answered with 2xx.
         """
+        self.rate = rate
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             numbers = iter(range(1_000_000))
             for _ in range(CALLERS):
-                tasks.create_task(self._call(numbers, CALLERS / rate, over, tasks))
+                tasks.create_task(self._call(numbers, over, tasks))
             yield
             over.set()
 
@@ -108,17 +115,51 @@ class Oracle:
         want = len(self.promised) + count
         await eventually(lambda: len(self.promised) >= want, timeout=timeout)
 
-    async def _call(
-        self, numbers: Iterable[int], pause: float, over: asyncio.Event, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def back_after(self, fault_at: float, timeout: float = PATIENCE) -> float:
+        """Seconds from a fault until the first second in which nearly as many alerts were accepted as are offered.
+
+        A closed loop offers a little less than `rate`: nine tenths count as all.
+        """
+
+        def back() -> float:
+            accepted = sorted(at for at in self.accepted_at.values() if at > fault_at)
+            for first, start in enumerate(accepted):
+                if sum(at < start + 1 for at in accepted[first:]) >= 0.9 * self.rate:
+                    return start - fault_at
+            return 0.0
+
+        return await eventually(back, timeout=timeout)
+
+    def median_wait(self, last: int = 0) -> float:
+        """The median of seconds from acceptance to the first page, of the alerts accepted last or of all."""
+        return median(self._waits(list(self.promised)[-last:]).values())
+
+    def slowest_answer(self) -> float:
+        """Seconds within which 99 of 100 triggers and verbs were accepted."""
+        return quantiles(self.answered_in, n=100, method="inclusive")[-1]
+
+    def _waits(self, alerts: Iterable[str]) -> dict[str, float]:
+        first: dict[str, float] = {}
+        for page in self.world.pages():
+            first.setdefault(page.data["alert"]["alert_id"], page.at)
+        wanted = set(alerts)
+        return {
+            alert_id: max(0.0, at - self.accepted_at[alert_id])
+            for alert_id, at in first.items()
+            if alert_id in wanted and alert_id in self.accepted_at
+        }
+
+    async def _call(self, numbers: Iterator[int], over: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
         for number in numbers:
+            due = loop.time() + CALLERS / self.rate
             fate = FATES[number % len(FATES)]
             alert_id = await self._trigger(number, fate)
             if fate in (Fate.TAKEN, Fate.CLOSED):
                 tasks.create_task(self._verb(alert_id, fate, random.uniform(0, 1.5 * STEP)))
             if over.is_set():
                 return
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(0.0, due - loop.time()))
 
     async def _trigger(self, number: int, fate: Fate) -> str:
         body = {
@@ -157,10 +198,11 @@ class Oracle:
             assert status in (503, 504), f"{path} -> {status} {answer}"
             return None
 
-        deadline = time.monotonic() + PATIENCE
+        began = time.monotonic()
         while (answer := await once()) is None:
-            assert time.monotonic() < deadline, f"{path} was not accepted within {PATIENCE:g} s"
+            assert time.monotonic() < began + PATIENCE, f"{path} was not accepted within {PATIENCE:g} s"
             await asyncio.sleep(0.1)
+        self.answered_in.append(time.monotonic() - began)
         return answer
 
     async def judge(self, *, first_page: float, settle: float = 90.0) -> "Verdict":
@@ -235,10 +277,7 @@ class Oracle:
         return True
 
     def _verdict(self) -> "Verdict":
-        first: dict[str, float] = {}
-        for page in self.world.pages():
-            first.setdefault(page.data["alert"]["alert_id"], page.at)
-        waits = sorted(max(0.0, at - self.accepted_at[alert_id]) for alert_id, at in first.items())
+        waits = sorted(self._waits(self.promised).values())
         sent = Counter(page.webhook_id for page in self.world.pages())
         return Verdict(
             alerts=len(self.promised),
@@ -294,11 +333,12 @@ def instant(text: str) -> datetime:
 
 
 async def sworn(world: World, path: Path) -> Oracle:
-    """An oracle on a stack that is well: two people, two levels, a silence."""
+    """An oracle on a stack that is well: whoever is on call, then somebody by name, and a silence."""
     ledger = Ledger(path)
     world.receiver.pages = Sworn(ledger)
-    ada, bob = await world.responder("ada"), await world.responder("bob")
-    policy = await world.policy((f"responder://{ada}", STEP), (f"responder://{bob}", STEP))
+    schedule = await world.schedule()
+    ada, bob = await world.responder("ada", on=schedule), await world.responder("bob")
+    policy = await world.policy((f"oncall://{schedule}", STEP), (f"responder://{bob}", STEP))
     now = datetime.now(UTC)
     silence = {
         "matchers": [f'quiet="{world.mark}"'],

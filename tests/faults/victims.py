@@ -4,18 +4,21 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli.stack.services import grpc_healthy
+from tests.faults.proxy import Proxy, proxying
 from tests.fixtures.eventually import eventually
 from tests.fixtures.ports import PORTS
-from tests.fixtures.stack import Up
+from tests.fixtures.stack import ROOT, Up
 
 INSIDE = Path(__file__).parent / "inside"
 SERVICES = ("roster", "escalation", "notify", "sla")
@@ -27,15 +30,17 @@ BACK = 60.0
 class Victims:
     """The processes of one stack on one data directory, whose gateway keeps its address over every restart."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, code: Path = ROOT) -> None:
         self._directory = directory
+        self._code = code
         self._plan: dict[str, Any] = {}
         self._gateway = f"127.0.0.1:{PORTS.take()}"
         self.up = self._start()
 
     def _start(self) -> Up:
         environment = {"PYTHONPATH": str(INSIDE), "TOCSIN_FAULT_PLAN": str(self._directory / "plan.json")}
-        return Up(self._directory / "data", gateway=self._gateway, environment=environment)
+        data = self._directory / "data"
+        return Up(data, gateway=self._gateway, environment=environment, code=self._code)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -56,6 +61,13 @@ class Victims:
         """Kills every process of the stack and `tocsin up` itself, which starts again on the same data."""
         self.kill("supervisor", *EVERYTHING)
         await asyncio.to_thread(self.up.process.wait)
+        self.up = self._start()
+        await asyncio.to_thread(self.up.wait)
+
+    async def by_code(self, code: Path) -> None:
+        """Ends the stack in good order and starts that of another checkout on the same data."""
+        self._code = code
+        await asyncio.to_thread(self.up.stop)
         self.up = self._start()
         await asyncio.to_thread(self.up.wait)
 
@@ -103,6 +115,34 @@ class Victims:
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
+
+    @asynccontextmanager
+    async def by_proxy(self, *names: str) -> AsyncIterator[dict[str, Proxy]]:
+        """Has services reach Postgres by a proxy each, until the end of the block."""
+        port = urlsplit(self.state["postgres"]).port
+        assert port is not None
+        async with AsyncExitStack() as stack:
+            ways = {name: await stack.enter_async_context(proxying(port)) for name in names}
+            try:
+                for name, proxy in ways.items():
+                    await self.otherwise(name, instead={f":{port}/": f":{proxy.port}/"})
+                yield ways
+            finally:
+                for name in names:
+                    await self.otherwise(name)
+
+    @asynccontextmanager
+    async def admin(self, *, autocommit: bool = True) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """A session of Postgres's superuser."""
+        connect = psycopg.AsyncConnection.connect
+        async with await connect(self.state["postgres"], autocommit=autocommit) as conn:
+            yield conn
+
+    async def ask(self, query: str) -> Any:
+        """The first value that a query of the superuser finds."""
+        async with self.admin() as conn:
+            row = await (await conn.execute(query)).fetchone()
+        return row[0] if row else None
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -1,4 +1,7 @@
-"""`make test-compose`: docker compose up from nothing, the system tests against it, and down again."""
+"""`make test-compose`: docker compose up from nothing, the system tests against it, and down again.
+
+Other arguments are pytest's: `make test-compose ARGS='--tls -k mutual'`.
+"""
 
 import argparse
 import json
@@ -24,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the containers running at the end")
     parser.add_argument("--tls", action="store_true", help="with mutual TLS between the services")
-    options = parser.parse_args()
+    options, asked = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-compose-") as directory:
         secrets = Path(directory) / "secrets"
         subprocess.run([sys.executable, "-m", "cli", "secrets", str(secrets)], check=True, cwd=ROOT)
@@ -49,7 +52,16 @@ def main() -> int:
             certificates = {"certificates": str(secrets)} if options.tls else {}
             state.write_text(json.dumps({**_stack(environment, secrets), **certificates}))
             return subprocess.call(
-                [sys.executable, "-m", "pytest", "-q", "tests/system", "--ignore", "tests/system/test_up.py"],
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "tests/system",
+                    "--ignore",
+                    "tests/system/test_up.py",
+                    *asked,
+                ],
                 cwd=ROOT,
                 env={**environment, "TOCSIN_STACK": str(state)},
             )

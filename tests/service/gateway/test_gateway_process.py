@@ -9,13 +9,18 @@ import aiohttp
 
 from tests.fixtures.eventually import eventually
 from tests.fixtures.ports import PORTS
-from tests.service.gateway.stage import KEY
+from tests.service.gateway.stage import KEY, standing_in
 
 ROOT = Path(__file__).parents[3]
 
 
 async def test_it_serves_counts_and_stops() -> None:
     """SIGTERM ends it with status 0."""
+    async with standing_in() as services:
+        await _serves_counts_and_stops(services.server.address)
+
+
+async def _serves_counts_and_stops(backend: str) -> None:
     listen, metrics = (f"127.0.0.1:{PORTS.take()}" for _ in range(2))
     environment = {
         **os.environ,
@@ -23,7 +28,7 @@ async def test_it_serves_counts_and_stops() -> None:
         "TOCSIN_LISTEN": listen,
         "TOCSIN_METRICS_LISTEN": metrics,
         "TOCSIN_TOKEN_KEY": KEY,
-    } | {f"TOCSIN_{name}_ADDRESS": "127.0.0.1:1" for name in ("ROSTER", "ESCALATION", "NOTIFY", "SLA")}
+    } | {f"TOCSIN_{name}_ADDRESS": backend for name in ("ROSTER", "ESCALATION", "NOTIFY", "SLA")}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.gateway", env=environment)
     try:
         async with aiohttp.ClientSession() as session:

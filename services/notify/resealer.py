@@ -1,4 +1,4 @@
-"""Sees to it that no secret stays readable at rest, or sealed by a key that is to go."""
+"""Sees to it that no secret stays sealed by a key that is to go."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from services.notify.storage import contact_methods
 
 POLL = timedelta(minutes=1)
 AT_ONCE = 200
-SEALED = ("secret", "sealed_address", "sealed_secret", "sealed_at", "old_secret")
+SEALED = ("sealed_address", "sealed_secret", "old_secret")
 
 _log = structlog.get_logger()
 _unopened = Gauge(

@@ -36,8 +36,8 @@ CHANGEABLE = (
 FIXED = ("responder_id", "channel")
 """What an update may name as it is, so that what was read can be sent back."""
 WRITTEN = (
-    *(name for name in CHANGEABLE),
-    "disabled_reason", "verified_at", "sealed_address", "sealed_secret", "sealed_at", "old_secret", "old_secret_until",
+    *(name for name in CHANGEABLE if name != "secret"),
+    "disabled_reason", "verified_at", "sealed_address", "sealed_secret", "old_secret", "old_secret_until",
 )  # fmt: skip
 """The columns that an update writes."""
 LONGEST_REQUEST_ID = 128
@@ -72,7 +72,6 @@ class Input:
             responder_id=message.responder_id,
             channel=channel or Channel.IN_APP,
             address="",
-            secret="",
             enabled=message.enabled if message.HasField("enabled") else True,
             min_severity=convert.severity(message.min_severity, "min_severity", problems) or Severity.INFO,
             delay=wire.length(message, "delay") or timedelta(),
@@ -154,9 +153,7 @@ class Input:
         if not secret:
             return method
         sealed = self._vault.sealed_secret(method.contact_method_id, secret)
-        return replace(
-            method, secret="", sealed_secret=sealed, sealed_at=self._clock.now(), old_secret=None, old_secret_until=None
-        )  # fmt: skip
+        return replace(method, sealed_secret=sealed, old_secret=None, old_secret_until=None)
 
     def _check_channel(self, channel: Channel, problems: Problems) -> None:
         if channel is Channel.IN_APP:

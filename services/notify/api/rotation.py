@@ -43,13 +43,9 @@ class Rotation:
             secret = secret or generated_secret()
             rotated = replace(
                 method,
-                secret="",
                 sealed_secret=self._vault.sealed_secret(contact_method_id, secret),
-                sealed_at=now,
                 old_secret=self._vault.sealed_secret(contact_method_id, current) if overlap else None,
                 old_secret_until=now + overlap if overlap else None,
             )
-            await contact_methods.change(
-                conn, rotated, ["secret", "sealed_secret", "sealed_at", "old_secret", "old_secret_until"]
-            )
+            await contact_methods.change(conn, rotated, ["sealed_secret", "old_secret", "old_secret_until"])
         return rotated, secret

@@ -56,8 +56,7 @@ class ContactMethod:
 
     `disabled_reason` says why it was disabled by itself, `order` is its place among the person's methods, and
     `verified_at` when the person confirmed the address, for the channels that ask for it. What is secret is sealed: then
-    `address` is what anybody may see. `old_secret` signs, too, until the moment given. `secret` is readable only in
-    rows that an earlier version wrote.
+    `address` is what anybody may see. `old_secret` signs, too, until the moment given.
     Pages within `bundle_window` travel together, and no more than `per_minute` messages go by it; 0 is for no limit.
     """
 
@@ -65,7 +64,6 @@ class ContactMethod:
     responder_id: str
     channel: Channel
     address: str
-    secret: str
     enabled: bool
     min_severity: Severity
     delay: timedelta
@@ -78,7 +76,6 @@ class ContactMethod:
     verified_at: datetime | None = None
     sealed_address: bytes | None = None
     sealed_secret: bytes | None = None
-    sealed_at: datetime | None = None
     old_secret: bytes | None = None
     old_secret_until: datetime | None = None
     bundle_window: timedelta = timedelta()

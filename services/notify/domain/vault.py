@@ -2,29 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from services.notify.domain import chat
 from services.notify.domain.contact_method import ContactMethod
 from services.notify.domain.sealing import Sealer
 
-LEFT_READABLE = timedelta(hours=1)
-"""How long a replica of an earlier version may still read a key that was sealed."""
-
 
 class Keeper(Protocol):
-    """A contact method, or as much of it as an attempt needs.
-
-    `secret` is readable only in rows that an earlier version wrote; what it says counts more than what is sealed.
-    """
+    """A contact method, or as much of it as an attempt needs."""
 
     @property
     def contact_method_id(self) -> str: ...
     @property
     def address(self) -> str: ...
-    @property
-    def secret(self) -> str: ...
     @property
     def sealed_address(self) -> bytes | None: ...
     @property
@@ -41,7 +33,6 @@ class Kept:
 
     contact_method_id: str
     address: str
-    secret: str = ""
     sealed_address: bytes | None = None
     sealed_secret: bytes | None = None
     old_secret: bytes | None = None
@@ -63,8 +54,8 @@ class Vault:
     def secrets(self, kept: Keeper, now: datetime) -> tuple[str, ...]:
         """The keys that sign, in the clear: the newest, and while it is in force the one that it replaced."""
         place = _place(kept.contact_method_id, "secret")
-        found = [kept.secret] if kept.secret else []
-        if not found and kept.sealed_secret is not None:
+        found = []
+        if kept.sealed_secret is not None:
             found.append(self._sealer.open(kept.sealed_secret, place=place))
         if kept.old_secret is not None and kept.old_secret_until is not None and now < kept.old_secret_until:
             found.append(self._sealer.open(kept.old_secret, place=place))
@@ -79,25 +70,15 @@ class Vault:
         return self._sealer.seal(secret, place=_place(contact_method_id, "secret"))
 
     def renewed(self, method: ContactMethod, now: datetime) -> ContactMethod:
-        """The method with nothing readable that need not be, and everything sealed by the first key.
-
-        What an earlier version wrote readable is sealed at once, and cleared when that version has had an hour to go.
-        """
+        """The method with everything sealed by the first key, and without a key that has ended."""
         name, place = method.contact_method_id, _place(method.contact_method_id, "secret")
         over = method.old_secret_until is not None and method.old_secret_until <= now
-        after = replace(
+        return replace(
             method,
             sealed_address=self._again(method.sealed_address, _place(name, "address")),
             sealed_secret=self._again(method.sealed_secret, place),
             old_secret=None if over else self._again(method.old_secret, place),
         )
-        if not method.secret:
-            return after
-        known = after.sealed_secret and self._sealer.open(after.sealed_secret, place=place)
-        if known != method.secret:
-            return replace(after, sealed_secret=self.sealed_secret(name, method.secret), sealed_at=now)
-        ripe = method.sealed_at is None or method.sealed_at + LEFT_READABLE <= now
-        return replace(after, secret="" if ripe else method.secret)
 
     def _again(self, sealed: bytes | None, place: str) -> bytes | None:
         if sealed is None or sealed.startswith(self._sealer.prefix):

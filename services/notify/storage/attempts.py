@@ -30,7 +30,7 @@ def claimed_columns(table: str) -> str:
     return f"""{routes.names(table)},
     case {table}.kind when 'NEWS' then a.settled_alert else p.alert end, p.reason, p.level, p.accepted_at, m.enabled,
     coalesce(m.disabled_reason, ''), p.severity, coalesce(m.bundle_window, '0'), coalesce(m.per_minute, 0),
-    coalesce(a.settled_type, ''), coalesce(m.quiet_hours, '[]'), coalesce(m.secret, ''), m.sealed_address, m.sealed_secret, m.old_secret,
+    coalesce(a.settled_type, ''), coalesce(m.quiet_hours, '[]'), m.sealed_address, m.sealed_secret, m.old_secret,
     m.old_secret_until"""
 
 

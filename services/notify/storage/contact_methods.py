@@ -17,9 +17,9 @@ from services.notify.domain.route import Status
 from services.notify.tables import contact_methods, route_logs
 
 _OF_RESPONDERS: LiteralString = """
-select contact_method_id, responder_id, channel, address, secret, enabled, min_severity, delay, disabled_reason,
+select contact_method_id, responder_id, channel, address, enabled, min_severity, delay, disabled_reason,
     request_id, created_at, "order", quiet_hours, notify_on_resolve, verified_at, sealed_address, sealed_secret,
-    sealed_at, old_secret, old_secret_until, bundle_window, per_minute
+    old_secret, old_secret_until, bundle_window, per_minute
 from contact_methods where responder_id = any (%b::text[]) order by contact_method_id"""
 
 _FAILING: LiteralString = """
@@ -74,7 +74,7 @@ async def of_responders(conn: RawConnection, responder_ids: Sequence[str]) -> li
 async def to_reseal(
     conn: AsyncConnection, *, prefix: bytes, now: datetime, after: str, limit: int
 ) -> list[ContactMethod]:
-    """Methods with something readable, sealed by another key than the first, or not needed any more; locked.
+    """Methods with something sealed by another key than the first, or not needed any more; locked.
 
     In the order of their ids, after the given one; what another replica is at is left to it.
     """
@@ -83,7 +83,6 @@ async def to_reseal(
         select(contact_methods)
         .where(
             or_(
-                contact_methods.c.secret != "",
                 contact_methods.c.old_secret_until <= now,
                 *(func.substring(column, 1, len(prefix)) != prefix for column in sealed),
             ),

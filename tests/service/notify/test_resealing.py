@@ -1,9 +1,7 @@
-"""What is readable, or sealed by a key that is to go, is sealed anew, without a page in between that cannot be signed."""
+"""What is sealed by a key that is to go is sealed anew, without a page in between that cannot be signed."""
 
-from datetime import timedelta
 from typing import Any
 
-from services.notify.domain.contact_method import generated_secret
 from tests.fixtures.eventually import eventually
 from tests.service.notify.receivers import Receiver
 from tests.service.notify.test_contact_methods import create
@@ -14,55 +12,9 @@ CHAT = contact_method_pb2.Channel.CHAT
 ANOTHER = "another secrets key that has sealed nothing yet"
 
 
-def written_by_an_earlier_version(world: World, secret: str) -> None:
-    """As if a replica without sealing had written the row."""
-    world.sql("update contact_methods set secret = %s, sealed_secret = null, sealed_at = null", secret)
-
-
 async def restarted(world: World, **values: Any) -> None:
     await world.stop()
     await world.start(**values)
-
-
-async def test_a_readable_key_signs_is_sealed_and_is_cleared_an_hour_later(
-    world: World, receiver: Receiver
-) -> None:
-    await world.webhook("alice", receiver)
-    secret = generated_secret()
-    await world.stop()
-    written_by_an_earlier_version(world, secret)
-    await world.start()
-    await world.page("alice")
-    assert (await receiver.got())[0].signed_with(secret)
-
-    def sealed() -> bool | None:
-        ((readable, kept),) = world.sql("select secret, sealed_secret is not null from contact_methods")
-        assert readable == secret, "a replica of the version before reads it"
-        return kept or None
-
-    await eventually(sealed, 5.0)
-    world.clock.advance(timedelta(minutes=61))
-    await restarted(world)
-    await eventually(lambda: world.sql("select 1 from contact_methods where secret = ''") or None, 5.0)
-    await world.page("alice")
-    assert (await receiver.got(2))[1].signed_with(secret)
-
-
-async def test_what_an_earlier_version_writes_meanwhile_counts(world: World, receiver: Receiver) -> None:
-    await world.webhook("alice", receiver)
-    secret = generated_secret()
-    world.sql("update contact_methods set secret = %s", secret)  # its PATCH, while the sealed one is older
-    await world.page("alice")
-    assert (await receiver.got())[0].signed_with(secret)
-    world.clock.advance(timedelta(minutes=61))
-    await restarted(world)
-    await eventually(
-        lambda: (
-            world.sql("select 1 from contact_methods where sealed_at > now() + interval '1 hour'") or None
-        ),
-        5.0,
-    )
-    assert world.sql("select secret from contact_methods") == [(secret,)]
 
 
 async def test_a_key_is_replaced_by_putting_a_new_one_first(world: World, receiver: Receiver) -> None:

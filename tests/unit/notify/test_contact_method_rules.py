@@ -24,7 +24,6 @@ def a_method(
         responder_id=responder,
         channel=Channel.WEBHOOK,
         address="https://example.org/hook",
-        secret=generated_secret(),
         enabled=enabled,
         min_severity=least,
         delay=timedelta(),

@@ -25,7 +25,7 @@ def secrets(
 
     made = Credentials.fresh()
     alone = {"tocsin_secrets_key": made.secrets_key, "tocsin_smtp_password": ""}
-    if directory.exists() and any(directory.iterdir()):
+    if directory.is_dir() and any(directory.iterdir()):
         # What nothing else depends on may be added to a directory that an earlier version made.
         lacking = {name: text for name, text in alone.items() if not (directory / name).exists()}
         _write(directory, lacking)
@@ -57,13 +57,16 @@ def secrets(
         files[f"{context}_database_url"] = f"postgresql://{role(context)}:{password}@{DATABASE}"
         files[f"{context}_nats_url"] = f"nats://{context}:{made.nats[context]}@{BROKER}"
     files |= issued([*CONTEXTS, GATEWAY])
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(directory, files)
     typer.echo(f"{len(files)} files written to {directory}")
 
 
 def _write(directory: Path, files: Mapping[str, str]) -> None:
-    for name, content in files.items():
-        # The directory keeps others out; the containers' user reads the files through their mounts.
-        (directory / name).write_text(content)
-        (directory / name).chmod(0o644)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in files.items():
+            # The directory keeps others out; the containers' user reads the files through their mounts.
+            (directory / name).write_text(content)
+            (directory / name).chmod(0o644)
+    except OSError as error:
+        raise typer.BadParameter(f"{error.filename}: {error.strerror}", param_hint="DIRECTORY") from None

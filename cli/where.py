@@ -1,13 +1,16 @@
 """Where the stack is that a command talks to: named by options, by the environment, or found in a data directory."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 STATE = "stack.json"
 DEFAULT_DIR = Path("~/.local/share/tocsin")
+PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Unknown(Exception):
@@ -37,6 +40,21 @@ def find(named: Named, environment: Mapping[str, str]) -> Where:
 
     The token of a data directory is sent to that directory's gateway alone. Raises Unknown.
     """
+    where = _named(named, environment)
+    try:
+        parts = urlsplit(where.gateway)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
+    except ValueError:
+        raise Unknown(
+            f"{where.gateway!r} is no address of a gateway; want one like http://127.0.0.1:8080"
+        ) from None
+    if not PRINTABLE.fullmatch(where.token):
+        raise Unknown("the token has characters that no token has: was all of it copied, and nothing else?")
+    return where
+
+
+def _named(named: Named, environment: Mapping[str, str]) -> Where:
     token = named.token or environment.get("TOCSIN_TOKEN", "")
     gateway = named.gateway or ("" if named.data_dir else environment.get("TOCSIN_GATEWAY", ""))
     if not gateway:

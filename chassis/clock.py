@@ -3,8 +3,6 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
-
 from chassis.db import Database
 
 
@@ -31,8 +29,10 @@ class Clock:
 
     async def sync(self, db: Database) -> None:
         """Takes the database's time; half of the round trip is taken to be the way back."""
-        before = time.monotonic()
-        async with db.connect() as conn:
-            anchor = (await conn.execute(text("select clock_timestamp()"))).scalar_one()
-        after = time.monotonic()
+        async with (
+            db.raw() as conn
+        ):  # one round trip: no time to connect, or to begin a transaction, is in it
+            before = time.monotonic()
+            ((anchor,),) = await (await conn.execute("select clock_timestamp()")).fetchall()
+            after = time.monotonic()
         self._anchor, self._at = anchor + self._ahead, (before + after) / 2

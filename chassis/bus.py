@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,7 @@ class Bus:
     ) -> None:
         """Hands the stream's messages to `handle` in batches, in order, for ever; only cancellation ends it.
 
-        The first message of a batch that is not full waits for others as long as `gather`.
+        Batches that are not full are `gather` apart: what comes alone is handled at once, what follows it waits for others.
         A batch is acknowledged when `handle` has returned. When it raises, the batch is given back and comes again
         after 0.1 s, doubling up to 2 s. The durable consumer is made where it is missing, from the first message on.
         """
@@ -270,6 +271,11 @@ class Bus:
                 await self._on_error(error)
             await self._on_disconnected()
             await asyncio.sleep(RECONNECT)
+
+    async def caught_up(self, *, stream: str, durable: str) -> None:
+        """Waits until what has arrived here of a stream by now is handled, or given back: bound the time to wait."""
+        if pull := self._pulls.get(durable + stream):
+            await pull.caught_up()
 
     async def _on_connected(self) -> None:
         self.connections += 1
@@ -352,19 +358,20 @@ class _Pull:
         self._batch = batch
         self._gather = gather.total_seconds()
         self._held: deque[Msg] = deque()
-        self._wanted = 0
+        self._wanted = self._arrivals = 0
         self._arrived = asyncio.Event()
+        self._moved = asyncio.Condition()
         self._over = ""
 
     async def run(self) -> None:
         """Ends by Unavailable when the consumer or the connection is gone, and gives back what it holds."""
         sub = await self._client.subscribe(self._inbox, cb=self._on_message)
-        retry = FIRST_RETRY
+        retry, handled_at = FIRST_RETRY, 0.0
         try:
             while True:
                 await self._wait()
-                if self._gather and len(self._held) < self._batch:
-                    await asyncio.sleep(self._gather)
+                if len(self._held) < self._batch:
+                    await asyncio.sleep(max(0.0, handled_at + self._gather - time.monotonic()))
                 batch = list(self._held)[: self._batch]
                 try:
                     await self._handle([Received.read(msg) for msg in batch])
@@ -381,6 +388,9 @@ class _Pull:
                     retry = FIRST_RETRY
                     for _ in batch:
                         await self._held.popleft().ack()
+                    handled_at = time.monotonic()
+                async with self._moved:
+                    self._moved.notify_all()
         finally:
             await self._give_back()
             await sub.unsubscribe()
@@ -389,6 +399,12 @@ class _Pull:
         """Ends `run` when what has arrived is handled."""
         self._over = why
         self._arrived.set()
+
+    async def caught_up(self) -> None:
+        """Waits until what has arrived by now is handled, or given back."""
+        arrivals = self._arrivals
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._arrivals - len(self._held) >= arrivals)
 
     async def _wait(self) -> None:
         """Keeps a request standing until messages are held."""
@@ -410,6 +426,7 @@ class _Pull:
     async def _on_message(self, msg: Msg) -> None:
         if msg.reply.startswith("$JS.ACK."):
             self._wanted -= 1
+            self._arrivals += 1
             self._held.append(msg)
         else:
             headers = msg.headers or {}

@@ -59,8 +59,8 @@ class Consumer:
         after: Callable[[Sequence[Received]], None] | None = None,
         gather: timedelta = timedelta(),
     ) -> None:
-        """An event waits for others as long as `gather`. `handle` gets the events not seen before, in stream order, on the open transaction; `after` gets the same
-        once they are committed: to wake a loop, say."""
+        """`handle` gets the events not seen before, in stream order, on the open transaction; `after` gets the same once
+        they are committed: to wake a loop, say. Batches that are not full are `gather` apart."""
         self._db = db
         self._bus = bus
         self._stream = stream

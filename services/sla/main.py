@@ -1,7 +1,8 @@
 """SLA, wired by hand: read it from top to bottom."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from chassis.auth import scopes_of
@@ -23,7 +24,7 @@ from messaging import gauges
 from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
 from services.sla import consumer
-from services.sla.api.figures import FigureApi
+from services.sla.api.figures import Arrived, FigureApi
 from services.sla.api.reports import ReportApi
 from services.sla.api.targets import TargetApi
 from services.sla.api.upkeep import UpkeepApi
@@ -49,6 +50,8 @@ from tocsin.sla.v1 import (
 
 STREAM, SUBJECTS = "TOCSIN_SLA", ("sla.>",)
 SYNC, MAINTAIN, REBUILD = timedelta(seconds=30), timedelta(hours=1), timedelta(seconds=1)
+MOMENT = timedelta(milliseconds=250)
+"""The longest that a question waits for events that have arrived."""
 WAITING = {"due_timer": "select min(next_at) from promises where next_at is not null"}
 SERVICES = (
     *sla_service_pb2.DESCRIPTOR.services_by_name.values(),
@@ -62,8 +65,8 @@ SERVICES = (
 class SlaApi(FigureApi, TargetApi):
     """Every method of SlaService."""
 
-    def __init__(self, db: Database, clock: Clock, promises: Promises) -> None:
-        FigureApi.__init__(self, db, clock)
+    def __init__(self, db: Database, clock: Clock, promises: Promises, arrived: Arrived) -> None:
+        FigureApi.__init__(self, db, clock, arrived)
         TargetApi.__init__(self, db, clock, promises)
 
 
@@ -86,7 +89,16 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     promises = Promises(db, clock, after=relay.wake)
     telling = DueLoop("promises", promises.tell, poll=POLL)
     recorder = Recorder(promises)
-    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock, promises), server.grpc)
+
+    async def arrived() -> None:
+        """Waits until the events that have arrived are in the figures, for a moment at most."""
+        streams = (consumer.ALERTS, consumer.NOTIFICATIONS)
+        caught_up = (bus.caught_up(stream=stream, durable="sla") for stream in streams)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT.total_seconds()):
+                await asyncio.gather(*caught_up)
+
+    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaApi(db, clock, promises, arrived), server.grpc)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     alerts = Consumer(
         db=db,

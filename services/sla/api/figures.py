@@ -1,7 +1,9 @@
 """Figures: overviews, the alerts behind them, and time series."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from chassis import paging
@@ -15,19 +17,24 @@ from services.sla.domain.figures import Waiting
 from services.sla.storage import listing, rollups
 from tocsin.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
+Arrived: TypeAlias = Callable[[], Awaitable[None]]
+
 
 class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
-    """Figures over the facts."""
+    """Figures over the facts: whoever has seen something happen, and asks then, finds it in them."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, arrived: Arrived) -> None:
+        """`arrived` returns when the events that have arrived are in the facts, or soon anyway."""
         self._db = db
         self._clock = clock
+        self._arrived = arrived
 
     async def GetOverview(self, request: sla_service_pb2.GetOverviewRequest, _: Context) -> sla_pb2.Overview:
         problems, now = Problems(), self._clock.now()
         window = requests.window(request, now=now, problems=problems)
         wanted = requests.filter_of(request, problems=problems)
         problems.check()
+        await self._arrived()
         async with self._db.connect() as conn:
             (figures,) = await rollups.figures(conn, [window], wanted, now=now)
             if figures.unacked.alerts:
@@ -43,6 +50,7 @@ class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
         wanted = requests.filter_of(request, problems=problems)
         counted = requests.counted(request, problems=problems)
         problems.check()
+        await self._arrived()
         limit = paging.size(request.page_size)
         key = paging.after(request.page_token, 2)
         after = (datetime.fromisoformat(key[0]), UUID(key[1])) if key else None
@@ -62,6 +70,7 @@ class FigureApi(sla_service_pb2_grpc.SlaServiceServicer):
         wanted = requests.filter_of(request, problems=problems)
         windows = requests.divided_by(request, window, problems=problems)
         problems.check()
+        await self._arrived()
         async with self._db.connect() as conn:
             found = await rollups.figures(conn, windows, wanted, now=now)
         points = (

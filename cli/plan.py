@@ -58,6 +58,7 @@ def preview(
         facts(
             [("policy", found["policy_id"]), ("from", shown(found["start"])), ("ends", _end(found, begin))]
         ),
+        *([facts(map(quiet, found["quiet_times"]))] if found["quiet_times"] else []),
         "",
         *(
             (chart(found, begin), "", table(HEADINGS, rows(found["pages"], begin)))
@@ -100,6 +101,13 @@ def rows(pages: Sequence[Json], start: datetime) -> list[tuple[str, ...]]:
         )
         for page in pages
     ]
+
+
+def quiet(time: Json) -> tuple[str, str]:
+    """What keeps the alert quiet, and when."""
+    front = f" (alert {time['parent_alert_id']})" if time["parent_alert_id"] else ""
+    until = shown(time["ends_at"]) if time["ends_at"] else "nobody can tell when"
+    return "quiet", f"{shown(time['starts_at'])} until {until}: {time['suppressed_by']}{front}"
 
 
 def _end(found: Json, start: datetime) -> str:

@@ -24,6 +24,8 @@ SEVERITIES = "CRITICAL, HIGH, MEDIUM, LOW or INFO"
     "tocsin alerts list",
     "tocsin alerts list --state OPEN --severity CRITICAL --since 2h",
     "tocsin alerts list --all --match 'team=\"db\"' --json",
+    "tocsin alerts list --text 'disk full' --since 2026-03-01 --until 2026-03-08 --all",
+    "tocsin alerts list --exhausted",
 )
 def list_(
     operator: Operator,
@@ -35,7 +37,16 @@ def list_(
     ] = None,
     policy: Annotated[str, typer.Option(help="Only alerts of this policy.", autocompletion=POLICIES)] = "",
     source: Annotated[str, typer.Option(help="Only alerts of this source.")] = "",
+    text: Annotated[
+        str, typer.Option(help="Only alerts with these words in title or source; the last may be cut short.")
+    ] = "",
+    dedup_key: Annotated[str, typer.Option(help="Only alerts with this dedup key.")] = "",
+    exhausted: Annotated[
+        bool,
+        typer.Option("--exhausted", help="Only alerts of which everybody was told and that nobody took."),
+    ] = False,
     since: Annotated[str, typer.Option(help="Only alerts opened since: 2h (ago), 2026-03-01.")] = "",
+    until: Annotated[str, typer.Option(help="Only alerts opened before: 2h (ago), 2026-03-08.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to show at most.")] = 50,
 ) -> None:
     """List alerts, the newest first: those that are not closed, unless told otherwise."""
@@ -45,7 +56,11 @@ def list_(
         "matchers": match,
         "policy_id": policy,
         "source": source,
-        "start": _since(since, operator.now),
+        "text": text,
+        "dedup_key": dedup_key,
+        "exhausted": "true" if exhausted else "",
+        "start": _past("--since", since, operator.now),
+        "end": _past("--until", until, operator.now),
     }
     alerts = list(operator.api.each("/alerts", "alerts", most=limit, **query))
     rows = listed(alerts, operator.now, console().width) if alerts else "no alerts"
@@ -103,8 +118,8 @@ def trigger(
     operator.out.show(answer, facts([("outcome", answer["outcome"]), *said]))
 
 
-def _since(text: str, now: datetime) -> str:
-    return rfc3339(instant_of("--since", lambda: past(text, now=now))) if text else ""
+def _past(option: str, text: str, now: datetime) -> str:
+    return rfc3339(instant_of(option, lambda: past(text, now=now))) if text else ""
 
 
 add(app, "list", list_)

@@ -177,6 +177,47 @@ async def test_a_silence_keeps_alerts_quiet_until_it_is_ended(world: World, tocs
     assert (await world.trigger(policy_id=policy))["outcome"] == "OPENED"
 
 
+async def test_a_silence_that_recurs(world: World, tocsin: Shell) -> None:
+    """By its zone's clock, shown with its windows, previewed, and ended like any other."""
+    policy, _ = await policy_of(world)
+    matcher, name = f'source="{world.mark}"', world.own("nights")
+    begin = ("--start", "2026-03-01T22:00", "--rrule", "FREQ=DAILY", "--time-zone", "Europe/Berlin")
+    added = await tocsin.json("silence", "add", matcher, "24h", *begin, "--id", name)
+    assert (added["state"], added["starts_at"]) == ("ACTIVE", "2026-03-01T21:00:00Z")
+    assert added["recurrence"] == {
+        "rrule": "FREQ=DAILY",
+        "time_zone": "Europe/Berlin",
+        "duration": "86400s",
+    }
+    assert "FREQ=DAILY Europe/Berlin for 1d" in await tocsin.ok("silence", "list")
+    shown = await tocsin.ok("policy", "preview", policy, "--source", world.mark)
+    assert f"silence-rules/{name}" in shown
+    assert (await tocsin.json("silence", "expire", name))["state"] == "EXPIRED"
+    assert name not in await tocsin.ok("silence", "list")
+    for wrong in (
+        ("2h", "--time-zone", "Europe/Berlin"),
+        ("2h", "--rrule", "FREQ=DAILY", "--time-zone", "Nowhere/Land"),
+    ):
+        assert (await tocsin.run("silence", "add", matcher, *wrong)).code == 2
+
+
+async def test_alerts_by_words_keys_and_times(world: World, tocsin: Shell) -> None:
+    policy, _ = await policy_of(world)
+    key = world.own("key")
+    made = await world.trigger(policy_id=policy, title="flux capacitor glows", dedup_key=key)
+    alert_id = made["alert"]["alert_id"]
+    mine = ("alerts", "list", "--source", world.mark)
+    for options in (
+        ("--text", "glows flux"),
+        ("--dedup-key", key),
+        ("--since", "1h", "--until", "+1h"),
+    ):
+        found = await tocsin.json(*mine, *options)
+        assert [one["alert_id"] for one in found["alerts"]] == [alert_id], options
+    for others in (("--text", "tepid"), ("--exhausted",), ("--until", "1h"), ("--dedup-key", "other")):
+        assert (await tocsin.json(*mine, *others))["alerts"] == [], others
+
+
 async def test_the_figures_of_a_source(world: World, tocsin: Shell) -> None:
     policy, _ = await policy_of(world)
     await world.trigger(policy_id=policy)

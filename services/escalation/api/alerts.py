@@ -107,16 +107,18 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         self, request: alert_service_pb2.WatchAlertsRequest, context: Context
     ) -> AsyncIterator[alert_service_pb2.WatchAlertsResponse]:
         """What happens from now on or after the resume token, each change once, until the server drains."""
-        asked, place = watching.wanted(request), await self._feed.now()
-        if request.resume_token:
-            place = watching.resumed(request.resume_token, place)
-        await context.send_initial_metadata(())  # tells the watcher that "now" is past
-        async for event, after in self._feed.follow(place):
-            alert = convert.alert_of(event.data)
-            if asked.takes(alert):
-                yield alert_service_pb2.WatchAlertsResponse(
-                    alert=alert, type=event.type, resume_token=after.token
-                )
+        asked = watching.wanted(request)
+        with self._feed.stream(auth.caller().subject):
+            place = await self._feed.now()
+            if request.resume_token:
+                place = watching.resumed(request.resume_token, place)
+            await context.send_initial_metadata(())  # tells the watcher that "now" is past
+            async for event, after in self._feed.follow(place):
+                alert = convert.alert_of(event.data)
+                if asked.takes(alert):
+                    yield alert_service_pb2.WatchAlertsResponse(
+                        alert=alert, type=event.type, resume_token=after.token
+                    )
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Context

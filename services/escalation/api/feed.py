@@ -1,17 +1,22 @@
 """What happens to alerts, for any number of watchers: a wake-up is a hint, the outbox is the record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import NamedTuple
 
 from chassis.batching import GroupCommit
 from chassis.db import Database
+from chassis.errors import Exhausted
 from services.escalation.storage import news
 from services.escalation.storage.news import News, Place
 
 PIECE = 200
 """Events read at once for one watcher."""
+MOST = 32
+"""Streams that a caller may have open at a replica at the same time."""
 LOOK = timedelta(milliseconds=250)
 """How often watchers look for what other replicas have written."""
 
@@ -36,12 +41,27 @@ class Feed:
         self._db = db
         self._ended = ended
         self._watchers: set[asyncio.Event] = set()
+        self._open = Counter[str]()
         self._reads = GroupCommit[Place, Told]("alert-reads", self._read)
 
     def wake(self) -> None:
         """Tells that something may have happened."""
         for woken in self._watchers:
             woken.set()
+
+    @contextmanager
+    def stream(self, caller: str) -> Iterator[None]:
+        """A stream of a caller's, while it is open. Raises Exhausted for one more than a caller may have."""
+        if self._open[caller] >= MOST:
+            raise Exhausted(
+                f"{caller!r} has {MOST} streams of alerts open here; close one, or let one serve many",
+                reason="TOO_MANY_STREAMS",
+            )
+        self._open[caller] += 1
+        try:
+            yield
+        finally:
+            self._open -= Counter([caller])  # without those that have none
 
     async def now(self) -> Place:
         """The place after everything that is committed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from chassis.auth import mint
-from chassis.errors import Invalid
+from chassis.errors import Exhausted, Invalid
+from services.escalation.api import feed
 from tests.fixtures.eventually import eventually
 from tests.service.escalation.test_engine import exhausted, taken
 from tests.service.escalation.world import KEY, Replica, World
@@ -39,11 +40,15 @@ class Watch:
             return [await anext(self._answers) for _ in range(count)]
 
 
+def metadata_of(caller: str) -> tuple[tuple[str, str], ...]:
+    """The token of a caller who may watch."""
+    return (("authorization", f"Bearer {mint(KEY, subject=caller, scopes=['alerts:read'])}"),)
+
+
 @asynccontextmanager
-async def watching(replica: Replica, **fields: Any) -> AsyncIterator[Watch]:
+async def watching(replica: Replica, caller: str = "watcher", **fields: Any) -> AsyncIterator[Watch]:
     """Watches from now on, or from a token on."""
-    metadata = (("authorization", f"Bearer {mint(KEY, subject='watcher', scopes=['alerts:read'])}"),)
-    call = replica.alerts.WatchAlerts(WatchAlertsRequest(**fields), metadata=metadata)
+    call = replica.alerts.WatchAlerts(WatchAlertsRequest(**fields), metadata=metadata_of(caller))
     try:
         await call.initial_metadata()
         yield Watch(call)
@@ -61,7 +66,12 @@ async def test_changes_are_told_as_they_come(stage: World) -> None:
     await stage.here.policy("p", (["responder://ada"], 600))
     await stage.here.open("before", policy_id="p")
     await stage.pages(1)
-    high = {"severity": [Severity.HIGH], "matchers": ['team="db"'], "source": "prom", "policy_id": "p"}
+    high: dict[str, Any] = {
+        "severity": [Severity.HIGH],
+        "matchers": ['team="db"'],
+        "source": "prom",
+        "policy_id": "p",
+    }
     async with watching(stage.here) as every, watching(stage.here, **high) as some:
         fields = {"policy_id": "p", "severity": Severity.HIGH, "source": "prom", "labels": {"team": "db"}}
         await stage.here.open("low", **{**fields, "severity": Severity.LOW})
@@ -74,6 +84,30 @@ async def test_changes_are_told_as_they_come(stage: World) -> None:
         found = await every.take(7)
         assert [one for one in what(found) if one[0] == "high"] == expected
         assert found[-1].alert.acked_by == "tester"
+
+
+async def test_a_caller_has_so_many_streams(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is refused, and taken when another was closed; another caller has its own."""
+    monkeypatch.setattr(feed, "MOST", 2)
+    async with watching(stage.here), AsyncExitStack() as streams:
+        await streams.enter_async_context(watching(stage.here))
+        request = stage.here.alerts.WatchAlerts(WatchAlertsRequest(), metadata=metadata_of("watcher"))
+        with pytest.raises(Exhausted) as raised:
+            await anext(request.__aiter__())
+        assert raised.value.reason == "TOO_MANY_STREAMS"
+        async with watching(stage.here, caller="another"):
+            pass
+        await streams.aclose()
+
+        async def taken_again() -> bool:
+            try:
+                async with watching(stage.here) as watch:
+                    await stage.here.open("seen")
+                    return (await watch.take(1))[0].alert.title == "seen"
+            except Exhausted:
+                return False
+
+        await eventually(taken_again)
 
 
 async def test_no_change_is_lost_or_doubled(stage: World) -> None:

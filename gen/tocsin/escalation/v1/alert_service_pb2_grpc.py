@@ -148,7 +148,8 @@ class AlertServiceServicer:
 
     def WatchAlerts(self, request, context):
         """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
-        order, whichever replica answers. As server-sent events the token is the event's id.
+        order, whichever replica answers. As server-sent events the token is the event's id. A caller may have 32 streams
+        open at a replica; RESOURCE_EXHAUSTED with the reason TOO_MANY_STREAMS for one more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

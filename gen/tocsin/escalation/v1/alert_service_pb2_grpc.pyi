@@ -29,7 +29,8 @@ class AlertServiceStub:
     """Lists alerts, the newest first."""
     WatchAlerts: _aio.UnaryStreamMultiCallable[_alert_service_pb2.WatchAlertsRequest, _alert_service_pb2.WatchAlertsResponse]
     """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
-    order, whichever replica answers. As server-sent events the token is the event's id.
+    order, whichever replica answers. As server-sent events the token is the event's id. A caller may have 32 streams
+    open at a replica; RESOURCE_EXHAUSTED with the reason TOO_MANY_STREAMS for one more.
     """
     AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_pb2.Alert]
     """Takes the alert: it escalates no further. Idempotent, the first actor keeps the credit.
@@ -102,7 +103,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_alert_service_pb2.WatchAlertsRequest, _abc.AsyncIterator[_alert_service_pb2.WatchAlertsResponse]],
     ) -> _abc.AsyncIterator[_alert_service_pb2.WatchAlertsResponse]:
         """Streams what happens to alerts, from now on or from a resume token on: each change once and those of an alert in
-        order, whichever replica answers. As server-sent events the token is the event's id.
+        order, whichever replica answers. As server-sent events the token is the event's id. A caller may have 32 streams
+        open at a replica; RESOURCE_EXHAUSTED with the reason TOO_MANY_STREAMS for one more.
         """
 
     @_abc_1.abstractmethod

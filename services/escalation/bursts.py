@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.escalation.domain.alert import Alert, State
 from services.escalation.domain.course import hastened
 from services.escalation.domain.rules import Rules
-from services.escalation.domain.timer import Timer
+from services.escalation.domain.timer import Kind, Timer
 from services.escalation.storage import bursts as storage
 from services.escalation.storage import timers
 from services.escalation.storage.bursts import Burst
@@ -43,7 +43,7 @@ async def hasten(
     if not fired:
         return {}
     await storage.start_anew(conn, {alert_id: left for alert_id, (_, left) in fired.items()}, now)
-    armed = await timers.escalating(conn, fired)
+    armed = await timers.of_kind(conn, fired, Kind.ESCALATE)
     sooner = {}
     for alert_id, (times, _) in fired.items():
         policy = rules.followed(repeated[alert_id][0].policy_id)

@@ -50,6 +50,14 @@ class Judge:
         targets = (side for standing in standings for side in standing.targets)
         self._inhibitors = await noise.inhibitors(self._conn, targets)
 
+    async def presume(self, standing: Standing) -> None:
+        """Finds out who stands, or would stand, in front of an alert and who inhibits it, without a lock."""
+        await self.look([standing])
+        if standing.group is not None:
+            self._groups = await kept.groups_of(self._conn, [standing.group])
+            fronts = [g.parent_alert_id for g in self._groups.values() if g.parent_alert_id is not None]
+            self.alerts = {one: await storage.get(self._conn, one) for one in fronts}
+
     def overruled(self, standing: Standing) -> Quiet | None:
         """What keeps an alert quiet that would be open otherwise, whatever group it belongs to."""
         if standing.silence is not None:
@@ -70,12 +78,12 @@ class Judge:
         if standing.group is not None and firing(alert):
             self._led[standing.group] = Group(alert.alert_id, self._now)
 
-    async def write(self) -> None:
-        """Writes who stands for whom; new alerts must have been written before."""
+    async def write(self) -> dict[str, datetime]:
+        """Writes who stands for whom; new alerts must have been written before. Answers the reviews that are needed."""
         await kept.write_groups(self._conn, self._led)
         await noise.add_sources(self._conn, self._sources)
         loud = {side.rule_id for one, side in self._sources if inhibits(self.alerts[one])}
-        await noise.review(self._conn, {INHIBITIONS + name for name in loud}, self._now + noise.GATHER)
+        return {INHIBITIONS + name: self._now + noise.GATHER for name in loud}
 
     def _source(self, side: Side) -> UUID | None:
         """An alert that inhibits this one: one that was, else one of this very transaction."""
@@ -92,7 +100,7 @@ class Judge:
         if standing.group is None:
             return None
         by = AGGREGATIONS + standing.group.rule_id
-        group = self._led.get(standing.group) or self._groups[standing.group]
+        group = self._led.get(standing.group) or self._groups.get(standing.group, Group())
         parent = self.alerts.get(group.parent_alert_id) if group.parent_alert_id else None
         joined = alert is not None and alert.suppressed_by == by
         front = in_front(group, parent, window=None if joined else standing.window, now=self._now)
@@ -103,10 +111,10 @@ class Judge:
 
 async def overruled(
     conn: AsyncConnection, rules: Rules, alerts: Collection[Alert], now: datetime
-) -> dict[UUID, Quiet]:
+) -> tuple[dict[UUID, Quiet], dict[str, datetime]]:
     """Which of these alerts, that the caller has locked, a silence or an inhibition keeps quiet at `now`.
 
-    Whoever inhibits them is not locked: it is looked at again later, in case it has closed at this moment.
+    Whoever inhibits them is not locked: the reviews answered look again later, in case it has closed at this moment.
     """
     standings = {alert.alert_id: rules.standing(alert.facts(), now) for alert in alerts}
     judge = Judge(conn, now)
@@ -117,5 +125,4 @@ async def overruled(
         if (quiet := judge.overruled(standing)) is not None
     }
     fronts = {quiet.parent_alert_id for quiet in found.values() if quiet.parent_alert_id is not None}
-    await noise.review(conn, {f"{noise.ALERTS}{front}" for front in fronts}, now + SETTLE)
-    return found
+    return found, {f"{noise.ALERTS}{front}": now + SETTLE for front in fronts}

@@ -1,8 +1,9 @@
 """Writes what verbs and steps have decided: alerts, timers, timelines and events, all in one transaction."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +21,7 @@ from tocsin.escalation.v1 import alert_pb2
 OVER = (EventType.CLOSED, EventType.SUPPRESSED, EventType.NOISE_SUPPRESSED)
 LOUD = (EventType.OPENED, EventType.ACKNOWLEDGED)
 """After which events an alert stands for no other any more, and after which it may do so again."""
+NONE: Mapping[str, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +39,40 @@ async def record(
     *,
     used: Iterable[Timer] = (),
     turns: Collection[Turn] = (),
+    reviews: Mapping[str, datetime] = NONE,
 ) -> list[alert_pb2.Alert]:
     """Writes the changes of alerts that are locked, in order, and answers each alert as it is after its change.
 
     Several changes of one alert follow one another: each begins with what the one before left. `used` are timers that
     have been decided; they are gone, unless a change sets them anew. `turns` are those of levels after these steps.
+    `reviews` are asked for besides those that follow from the changes. Nothing may be locked after this.
     """
     messages = [convert.alert_message(one.change.alert) for one in made]
     changes = [one.change for one in made]
     stopped, timers = _timing(changes, used)
-    if not (stopped or timers or any(change.events or change.action for change in changes)):
-        return messages
-    await write(
-        conn,
-        Changes(
-            alerts={change.alert.alert_id: change.alert for change in changes if change.events}.values(),
-            hushed={change.alert.alert_id for change in changes if change.hush},
-            stopped=stopped - timers.keys(),
-            timers=timers.values(),
-            actions=_actions(changes, now),
-            turns=turns,
-            executions=[e.execution for change in changes for e in change.events if e.execution is not None],
-            events=[event for pair in zip(made, messages, strict=True) for event in _events(*pair)],
-        ),
-    )
-    await _turn(conn, changes, now)
+    if stopped or timers or any(change.events or change.action for change in changes):
+        await write(
+            conn,
+            Changes(
+                alerts={change.alert.alert_id: change.alert for change in changes if change.events}.values(),
+                hushed={change.alert.alert_id for change in changes if change.hush},
+                stopped=stopped - timers.keys(),
+                timers=timers.values(),
+                actions=_actions(changes, now),
+                turns=turns,
+                executions=[
+                    e.execution for change in changes for e in change.events if e.execution is not None
+                ],
+                events=[event for pair in zip(made, messages, strict=True) for event in _events(*pair)],
+            ),
+        )
+    await _turn(conn, changes, reviews, now)
     return messages
 
 
-async def _turn(conn: AsyncConnection, changes: Sequence[Change], now: datetime) -> None:
+async def _turn(
+    conn: AsyncConnection, changes: Sequence[Change], asked: Mapping[str, datetime], now: datetime
+) -> None:
     """Has others judged anew who stand behind alerts that fire no more, or are inhibited by those that do again."""
     ids = {
         kind: {c.alert.alert_id for c in changes for event in c.events if event.type is kind}
@@ -73,8 +80,8 @@ async def _turn(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
     }
     closed = ids[EventType.CLOSED]
     over, loud = set().union(*(ids[kind] for kind in OVER)), set().union(*(ids[kind] for kind in LOUD))
-    if over or loud:
-        await noise.turned(conn, closed=closed, over=over, loud=loud - closed, now=now)
+    if over or loud or asked:
+        await noise.turned(conn, closed=closed, over=over, loud=loud - closed, asked=asked, now=now)
 
 
 def _timing(

@@ -18,13 +18,19 @@ from chassis.ids import uuid7
 from chassis.loop import DueLoop
 from chassis.snapshot import Snapshot
 from services.escalation.domain.alert import SILENCES, Alert, Change, State
+from services.escalation.domain.escalation import to_cease
+from services.escalation.domain.integration import INTEGRATIONS
 from services.escalation.domain.matcher import Matcher, all_match, parse
 from services.escalation.domain.noise import INHIBITIONS, InhibitionRule, sides
 from services.escalation.domain.quieting import quieted, released
 from services.escalation.domain.rules import Rules, Standing
+from services.escalation.domain.timer import Kind
 from services.escalation.judging import SETTLE, Judge
 from services.escalation.record import Made, record
+from services.escalation.storage import alerts as stored
 from services.escalation.storage import noise as storage
+from services.escalation.storage import timers
+from services.escalation.storage.changes import Changes, write
 from services.escalation.storage.noise import ALERTS, Place, Review
 
 BATCH = 500
@@ -83,6 +89,7 @@ class Reviews:
             if review is None:
                 at = await storage.next_at(conn)
                 return None if at is None else max(at - self._clock.now(), PAUSE)
+        crashpoint("review.after_claim")
         try:
             next_at = await _Reviewing(self._db, self._rules, self._clock, claim, self._committed).do(review)
         except _Lost:
@@ -122,6 +129,11 @@ class _Reviewing:
             return None
         await self._snapshot.freshen()
         rules, now = self._snapshot.value, self._clock.now()
+        if review.subject.startswith(INTEGRATIONS):
+            integration = rules.integration(review.subject.removeprefix(INTEGRATIONS))
+            if integration is not None and integration.auto_close_after is not None:
+                await self._cease(integration.integration_id, integration.auto_close_after)
+            return None
         next_at = None
         if review.subject.startswith(SILENCES):
             silence = rules.silence(review.subject.removeprefix(SILENCES))
@@ -160,6 +172,16 @@ class _Reviewing:
             async with self._db.begin() as conn:
                 await storage.add_sources(conn, found)
 
+    async def _cease(self, integration_id: str, after: timedelta) -> None:
+        """Has the alerts of an integration that are there already close when they are not triggered for so long."""
+        async for alerts in self._batches(storage.come_by(integration_id)):
+            async with self._db.begin() as conn:
+                locked = await stored.lock(conn, [alert.alert_id for alert in alerts])
+                armed = await timers.of_kind(conn, locked.keys(), Kind.CLOSE)
+                sooner = [to_cease(alert, armed.get(one), after) for one, alert in locked.items()]
+                await write(conn, Changes(timers=[timer for timer in sooner if timer is not None]))
+            self._committed()
+
     async def _batches(self, where: Sequence[ColumnElement[bool]]) -> AsyncIterator[Sequence[Alert]]:
         """The alerts that meet the conditions, the oldest first; raises _Lost when the claim is lost meanwhile."""
         place: Place | None = None
@@ -182,6 +204,7 @@ class _Reviewing:
         now = self._clock.now()
         async with self._db.begin() as conn:
             made = await _decided(conn, self._snapshot.value, alerts, decide, now)
+            crashpoint("review.before_commit")
         crashpoint("review.after_commit")
         if made:
             self._committed()
@@ -212,8 +235,7 @@ async def _decided(
         if change.events:
             judge.alerts[alert.alert_id] = change.alert
             changes.append(change)
-    await record(conn, [Made(change) for change in changes], now)
-    await judge.write()
+    await record(conn, [Made(change) for change in changes], now, reviews=await judge.write())
     return changes
 
 

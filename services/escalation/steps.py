@@ -18,12 +18,12 @@ from chassis.ids import uuid7
 from chassis.loop import reason_of
 from chassis.snapshot import Snapshot
 from services.escalation.coverage import Coverage
-from services.escalation.domain.alert import Alert, Execution, Quiet, State
+from services.escalation.domain.alert import Alert, Execution, Quiet
 from services.escalation.domain.course import targets, turns
-from services.escalation.domain.escalation import Cover, Decision, Known, Outcome, decide, hushed
+from services.escalation.domain.escalation import Cover, Decision, Known, Outcome, by_itself, decide, hushed
 from services.escalation.domain.policy import EscalationPolicy
 from services.escalation.domain.rules import Rules
-from services.escalation.domain.timer import Kind, Reason, Timer
+from services.escalation.domain.timer import Kind, Timer
 from services.escalation.judging import overruled
 from services.escalation.record import Made, record
 from services.escalation.storage import executions, timers
@@ -78,7 +78,7 @@ class _Rules:
 
     def decide(self, alert: Alert, timer: Timer, known: Known, now: datetime) -> Decision:
         """What is done about a timer that is due."""
-        if _by_itself(timer, alert) and alert.alert_id in self.quiet:
+        if by_itself(timer, alert) and alert.alert_id in self.quiet:
             return hushed(alert, self.quiet[alert.alert_id], now)
         integration = self.all.integration(alert.integration_id)
         return decide(
@@ -293,7 +293,7 @@ class Steps:
         now, rules = batch.now, self._rules.value
         async with self._db.begin() as conn:
             claimed = await timers.lock_claimed(conn, batch.claim, {one.timer.alert_id for one in due})
-            quiet = await overruled(conn, rules, [a for t, a in claimed if _by_itself(t, a)], now)
+            quiet, reviews = await overruled(conn, rules, [a for t, a in claimed if by_itself(t, a)], now)
             known = Known(
                 covers,
                 await kept.lock(conn, _turns_of(due, policies, now)),
@@ -309,6 +309,7 @@ class Steps:
                 now,
                 used=[one.timer for one in done],
                 turns={turn[:2]: turn for one in decided if (turn := one.decision.turn)}.values(),
+                reviews=reviews,
             )
             crashpoint("engine.before_commit")
         return decided
@@ -342,11 +343,6 @@ def _decided(
             told_since[alert.alert_id] = told.union(execution.recipients)
         decided.append(Decided(timer, decision))
     return decided
-
-
-def _by_itself(timer: Timer, alert: Alert) -> bool:
-    """Whether it is a step that nobody has asked for: silences and inhibition do not hold up people."""
-    return timer.kind is Kind.ESCALATE and timer.reason is not Reason.MANUAL and alert.state is State.OPEN
 
 
 def _turns_of(

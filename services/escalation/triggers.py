@@ -306,10 +306,9 @@ class _Joining:
             self._repeat(alert_id, triggers, sooner.get(alert_id))
             for alert_id, triggers in self._again.items()
         ]
-        for message in await record(self._conn, made, self._now):
-            self._messages[UUID(message.alert_id)] = message
-        await self._judge.write()
         await kept.answer_requests(self._conn, taken)
+        for message in await record(self._conn, made, self._now, reviews=await self._judge.write()):
+            self._messages[UUID(message.alert_id)] = message
 
     def _repeat(self, alert_id: UUID, triggers: Sequence[Trigger], sooner: Timer | None) -> Made:
         alert = self._judge.alerts[alert_id]

@@ -12,6 +12,7 @@ from services.escalation.convert import inbound as convert
 from services.escalation.domain.alert import State
 from services.escalation.domain.course import unheard
 from services.escalation.domain.rules import Rules
+from services.escalation.domain.timer import Kind
 from services.escalation.storage import alerts, timers
 from services.escalation.storage import unreached as storage
 from services.escalation.storage.changes import Changes, write
@@ -44,7 +45,7 @@ class Unreached:
             if alert.state is State.OPEN and alert.snoozed_until is None
         ]
         found = await storage.unheard(conn, awake)
-        armed = await timers.escalating(conn, found)
+        armed = await timers.of_kind(conn, found, Kind.ESCALATE)
         hastened = []
         for alert_id, timer in armed.items():
             policy = self._rules.value.followed(locked[alert_id].policy_id)

@@ -70,6 +70,6 @@ class RuleChanges:
             await storage.begin_change(conn)
             yield conn
             if review and at is not None:
-                await noise.review(conn, [review], at)
+                await noise.review(conn, review, at)
         await self._rules.refresh()
         await self._wakeups.notify(storage.CHANNEL)

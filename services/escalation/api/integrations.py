@@ -10,7 +10,15 @@ from chassis.errors import Invalid, NotFound
 from chassis.server import Context
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import integrations as convert
-from services.escalation.domain.integration import Integration, hashed, new_routing_key, revoked, rotated
+from services.escalation.domain.integration import (
+    INTEGRATIONS,
+    Integration,
+    hashed,
+    new_routing_key,
+    revoked,
+    rotated,
+)
+from services.escalation.storage import noise
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import integration_pb2, integration_service_pb2, integration_service_pb2_grpc
 
@@ -86,6 +94,8 @@ class IntegrationApi(integration_service_pb2_grpc.IntegrationServiceServicer):
             made = edited(old)
             await storage.INTEGRATIONS.replace(conn, made)
             await self._check_policy(conn, made.policy_id)
+            if made.auto_close_after not in (None, old.auto_close_after):
+                await noise.review(conn, INTEGRATIONS + made.integration_id, self._clock.now())
         return convert.integration_message(made, self._clock.now())
 
     async def RotateIntegrationKey(

@@ -146,8 +146,21 @@ def ceased(alert: Alert, after: timedelta | None, now: datetime) -> Decision:
     return Decision(Outcome.AUTO_CLOSED, closed(alert, By(AUTO_CLOSE, note), now))
 
 
+def to_cease(alert: Alert, armed: Timer | None, after: timedelta) -> Timer | None:
+    """What closes an alert that is there when it is not triggered for so long; None where `armed` does in time."""
+    due_at = alert.last_triggered_at + after
+    if alert.state is State.CLOSED or (armed is not None and armed.due_at <= due_at):
+        return None
+    return Timer(alert.alert_id, Kind.CLOSE, due_at)
+
+
+def by_itself(timer: Timer, alert: Alert) -> bool:
+    """Whether it is a step that nobody has asked for: silences and inhibition do not hold up people."""
+    return timer.kind is Kind.ESCALATE and timer.reason is not Reason.MANUAL and alert.state is State.OPEN
+
+
 def hushed(alert: Alert, quiet: Quiet, now: datetime) -> Decision:
-    """A step is due of an alert that something keeps quiet by now: nobody is told."""
+    """A step is due by itself of an alert that something keeps quiet by now: nobody is told."""
     return Decision(Outcome.QUIETED, quieted(alert, quiet, now))
 
 

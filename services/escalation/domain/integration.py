@@ -13,6 +13,8 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 LONGEST = timedelta(days=30)
 GRACE = timedelta(hours=24)
 """For how long a key that was replaced works, unless another time is asked for."""
+INTEGRATIONS = "integrations/"
+"""How a review is named that is about the alerts of an integration, before its id."""
 
 
 @dataclass(frozen=True, slots=True)

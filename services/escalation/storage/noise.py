@@ -7,7 +7,7 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from sqlalchemy import ColumnElement, Text, Uuid, bindparam, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Uuid, bindparam, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,13 +23,11 @@ ALERTS = "alerts/"
 GATHER = timedelta(milliseconds=250)
 """How long new sources of a rule wait for others, so that a storm of them is one review."""
 
-_REVIEW = text(
-    """insert into reviews (subject, ready_at) select subject, :at from unnest(:subjects) subject order by subject
-    on conflict (subject) do update set
+_ANEW = """on conflict (subject) do update set
         ready_at = case when reviews.claim is null then least(reviews.ready_at, excluded.ready_at)
             else excluded.ready_at end,
         settled = false, claim = null"""
-).bindparams(bindparam("subjects", type_=ARRAY(Text)))
+_REVIEW = text(f"insert into reviews (subject, ready_at) values (:subject, :at) {_ANEW}")
 
 _CLAIM: LiteralString = """
 update reviews set ready_at = %(until)b, claim = %(claim)b
@@ -46,14 +44,17 @@ _TURNED = text(
     f"""with gone as (
         delete from sources where alert_id = any (:closed)
     ), due as (
-        select '{ALERTS}' || front as subject, :now as at from unnest(:over) front
+        select '{ALERTS}' || front as subject, cast(:now as timestamptz) as at from unnest(:over) front
         where exists (
             select from alerts where parent_alert_id = front and state = '{State.SUPPRESSED}')
-        union
-        select '{INHIBITIONS}' || inhibition_rule_id, :later from sources where alert_id = any (:loud)
+        union all
+        select '{INHIBITIONS}' || inhibition_rule_id, cast(:later as timestamptz)
+        from sources where alert_id = any (:loud)
+        union all
+        select subject, at from json_to_recordset(:asked) as asked (subject text, at timestamptz)
     )
-    insert into reviews (subject, ready_at) select subject, at from due order by subject
-    on conflict (subject) do update set ready_at = excluded.ready_at, settled = false, claim = null"""
+    insert into reviews (subject, ready_at) select subject, min(at) from due group by subject order by subject
+    {_ANEW}"""
 ).bindparams(*(bindparam(name, type_=ARRAY(Uuid)) for name in ("closed", "over", "loud")))
 
 _INHIBITORS = text(
@@ -97,10 +98,12 @@ class Place(NamedTuple):
     alert_id: UUID
 
 
-async def review(conn: AsyncConnection, subjects: Collection[str], at: datetime) -> None:
-    """Asks for reviews at an instant, or earlier where they were asked for earlier; under way, they begin anew."""
-    if subjects:
-        await conn.execute(_REVIEW, {"subjects": sorted(subjects), "at": at})
+async def review(conn: AsyncConnection, subject: str, at: datetime) -> None:
+    """Asks for a review at an instant, or earlier where it was asked for earlier; one under way begins anew.
+
+    A transaction that asks for others besides does it by `turned`.
+    """
+    await conn.execute(_REVIEW, {"subject": subject, "at": at})
 
 
 async def claim(conn: RawConnection, claim_id: UUID, *, now: datetime, until: datetime) -> Review | None:
@@ -136,15 +139,18 @@ async def turned(
     closed: Collection[UUID],
     over: Collection[UUID],
     loud: Collection[UUID],
+    asked: Mapping[str, datetime],
     now: datetime,
 ) -> None:
-    """Asks for the reviews that follow from changes on the caller's transaction.
+    """Asks for the reviews that follow from changes on the caller's transaction, and for those `asked` for besides.
 
     Those behind an alert that is `over`, closed or kept quiet itself, are judged anew, and what a `loud` one inhibits,
-    one that fires again. `closed` ones are sources no more.
+    one that fires again. `closed` ones are sources no more. Called once in a transaction, and last: whoever has locked
+    a review waits for nobody, and all of them are locked by one statement in their order, so nobody waits in a circle.
     """
     values = {"closed": list(closed), "over": list(over), "loud": list(loud)}
-    await conn.execute(_TURNED, {**values, "now": now, "later": now + GATHER})
+    rows = [{"subject": subject, "at": at.isoformat()} for subject, at in asked.items()]
+    await conn.execute(_TURNED, {**values, "asked": json.dumps(rows), "now": now, "later": now + GATHER})
 
 
 async def inhibitors(conn: AsyncConnection, targets: Iterable[Side]) -> dict[Side, UUID]:
@@ -178,6 +184,11 @@ def loud(matchers: Sequence[Matcher]) -> list[ColumnElement[bool]]:
     """What open alerts that do not sleep meet, and of the matchers those that Postgres can tell."""
     told = [sql for matcher in matchers if (sql := matching(matcher)) is not None]
     return [*live(), alerts.c.state == _OPEN, alerts.c.snoozed_until.is_(None), *told]
+
+
+def come_by(integration_id: str) -> list[ColumnElement[bool]]:
+    """What alerts meet that are not closed and came by an integration."""
+    return [*live(), alerts.c.integration_id == integration_id]
 
 
 def kept_by(name: str) -> list[ColumnElement[bool]]:

@@ -104,10 +104,10 @@ async def lock_claimed(
     return [(Timer(*row[:width]), Alert(*row[width:])) for row in await conn.execute(query)]
 
 
-async def escalating(conn: AsyncConnection, alert_ids: Collection[UUID]) -> dict[UUID, Timer]:
-    """The next steps of these alerts, which are locked: so nobody changes them meanwhile."""
+async def of_kind(conn: AsyncConnection, alert_ids: Collection[UUID], kind: Kind) -> dict[UUID, Timer]:
+    """The timers of a kind of these alerts, which are locked: so nobody changes them meanwhile."""
     wanted = literal(list(alert_ids), ARRAY(Uuid))
-    query = select(*_FIELDS).where(timers.c.alert_id == any_(wanted), timers.c.kind == Kind.ESCALATE)
+    query = select(*_FIELDS).where(timers.c.alert_id == any_(wanted), timers.c.kind == kind)
     return {row.alert_id: Timer(*row) for row in await conn.execute(query)}
 
 

@@ -1,5 +1,6 @@
 """What an integration says of its sender: keys that rotate, alerts that stop arriving, signals that flap."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from chassis.errors import Invalid, NotFound, Unauthenticated
+from tests.fixtures.eventually import eventually
 from tests.service.escalation.noises import becomes, silence
 from tests.service.escalation.world import Replica, World
 from tocsin.escalation.v1.alert_pb2 import Alert
@@ -162,6 +164,35 @@ async def test_a_longer_time_counts_at_once(stage: World) -> None:
     await stage.here.run(alert)
     assert (await stage.here.get(alert)).state == Alert.OPEN
     assert await stage.rows("select 1 from timers where kind = 'CLOSE'") == []
+
+
+async def test_a_time_that_is_set_later_counts_for_alerts_that_are_there(stage: World) -> None:
+    """Set for the first time, or made shorter: from their last trigger on, whatever their state; other integrations' stay."""
+    key = (await sender(stage)).routing_key
+    alert = await fires(stage.here, key)
+    other = await stage.here.open("of no integration")
+    await stage.here.acknowledge(alert)
+
+    async def due() -> list[float]:
+        query = "select extract(epoch from due_at - last_triggered_at) from timers join alerts using (alert_id) where kind = 'CLOSE'"
+        return [float(seconds) for (seconds,) in await stage.rows(query)]
+
+    async def due_after(seconds: float) -> bool:
+        return await due() == [seconds]
+
+    assert await due() == []
+    for seconds in (3600, 7200, 600):
+        await change(stage, auto_close_after=Duration(seconds=seconds))
+        await eventually(partial(due_after, min(seconds, 3600)))
+    stage.advance(seconds=500)
+    await fires(stage.here, key)
+    stage.advance(seconds=500)
+    await stage.here.run(alert)
+    assert (await stage.here.get(alert)).state == Alert.ACKED
+    await change(stage, auto_close_after=Duration(seconds=60))
+    over = await becomes(stage, alert, Alert.CLOSED)
+    assert over.closed_by == "auto-close"
+    assert (await stage.here.get(other)).state == Alert.OPEN
 
 
 async def test_a_signal_that_flaps_pages_once_more_and_then_no_more(stage: World) -> None:

@@ -1,15 +1,19 @@
-"""What goes wrong at one place stays there: a step that cannot be written, a replica that dies while it hands over."""
+"""What goes wrong at one place stays there: a step that cannot be written, a replica that dies at its work."""
 
+import asyncio
 import signal
 
 import psycopg
 import pytest
 
 from tests.fixtures.eventually import eventually
+from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, silence
 from tests.service.escalation.test_engine import process, taken
 from tests.service.escalation.world import World
+from tocsin.escalation.v1.alert_pb2 import Alert
 from tocsin.escalation.v1.alert_service_pb2 import TriggerAlertRequest
 
+SILENCE = "silence-rules/s"
 POISON = (
     """create function refuse() returns trigger language plpgsql as $$ begin
         if (select title from alerts where alert_id = new.alert_id) = 'poison' then
@@ -57,16 +61,9 @@ async def test_a_replica_killed_while_it_hands_over(stage: World, point: str) ->
     await stage.pages(1)
     at = stage.now
     await stage.stop(stage.here)
-    doomed = process(stage, point)
-    try:
-        stage.roster.on_call["oncall://db"] = ["bob"]
-        await stage.hand_over("db", "ada", "bob", at=at)
-        await eventually(lambda: doomed.poll() is not None, timeout=20)
-        assert doomed.returncode == -signal.SIGKILL
-    finally:
-        if doomed.poll() is None:
-            doomed.kill()
-        doomed.wait()
+    stage.roster.on_call["oncall://db"] = ["bob"]
+    await stage.hand_over("db", "ada", "bob", at=at)
+    await dies(stage, point)
     here = await stage.replica()
     stage.advance(seconds=6)
     expected = [(1, "INITIAL", ["ada"]), (1, "SHIFT_HANDOVER", ["bob"])]
@@ -79,3 +76,75 @@ async def test_a_replica_killed_while_it_hands_over(stage: World, point: str) ->
     await here.run()
     assert taken(await here.steps(alert)) == expected
     await stage.pages(2)
+
+
+@pytest.mark.parametrize(
+    ("point", "ends"),
+    [("review.after_claim", True), ("review.before_commit", True), ("review.after_commit", False)],
+)
+async def test_a_replica_killed_while_it_reviews(stage: World, point: str, ends: bool) -> None:
+    """What a silence keeps quiet, or no more, is decided once, by whoever comes after it."""
+    await stage.here.policy("p", (["responder://ada"], 600))
+    lazy = await stage.replica(engine=False)
+    if ends:
+        await silence(stage, "s", 'team="db"')
+    alerts = [await lazy.open(f"a{n}", policy_id="p", labels={"team": "db"}) for n in range(3)]
+    if not ends:
+        await stage.pages(3)
+    await stage.stop(stage.here)
+    await (expire(stage, "s") if ends else silence(stage, "s", 'team="db"'))
+    await dies(stage, point)
+    await stage.replica()
+    stage.advance(seconds=11)
+    for alert in alerts:
+        await (
+            becomes(stage, alert, Alert.OPEN) if ends else becomes(stage, alert, Alert.SUPPRESSED, SILENCE)
+        )
+    assert len(await stage.pages(3)) == 3
+    stage.advance(seconds=11)
+    await eventually(lambda: no_review(stage))
+    happened = ["suppressed", "opened", "escalated"] if ends else ["opened", "escalated", "suppressed"]
+    assert [await stage.happened(alert) for alert in alerts] == [happened] * 3
+
+
+async def no_review(stage: World) -> bool:
+    """Whether all reviews are done, the second ones too; a silence's waits for its end."""
+    return not await stage.rows("select 1 from reviews where not settled or claim is not null")
+
+
+async def dies(stage: World, point: str) -> None:
+    """Starts a replica, and waits until it has killed itself at the point."""
+    doomed = process(stage, point)
+    try:
+        await eventually(lambda: doomed.poll() is not None, timeout=20)
+        assert doomed.returncode == -signal.SIGKILL
+    finally:
+        if doomed.poll() is None:
+            doomed.kill()
+        doomed.wait()
+
+
+async def test_two_replicas_never_wait_for_each_other_in_a_circle(stage: World) -> None:
+    """Alerts that stand for others in several ways come and go at both: nothing is ended as a deadlock."""
+    here, other = stage.here, await stage.replica()
+    for one, two in ("ab", "bc", "ca", "ac", "cb", "ba"):
+        await inhibit(stage, f"{one}-{two}", f'kind="{one}"', f'kind="{two}"')
+    await aggregate(stage, "group", 'group=~".+"', by=("group",))
+
+    async def come_and_go(number: int) -> None:
+        replica = (here, other)[number % 2]
+        for turn in range(12):
+            kinds = "abc"[(number + turn) % 3 :] + "abc"[: (number + turn) % 3]
+            results = await replica.batch(
+                *(TriggerAlertRequest(title=kind, labels={"kind": kind, "group": kind}) for kind in kinds)
+            )
+            alerts = [one.alert for one in results]
+            await asyncio.gather(*(replica.acknowledge(alert) for alert in alerts[:1]))
+            await asyncio.gather(*(replica.close(alert) for alert in reversed(alerts)))
+
+    await asyncio.gather(*map(come_and_go, range(12)))
+
+    for replica in (here, other):
+        await stage.stop(replica)  # then its connections have told of all that happened to them
+    query = "select deadlocks from pg_stat_database where datname = current_database()"
+    assert await stage.rows(query) == [(0,)]

@@ -119,8 +119,8 @@ class Integration(_message.Message):
     @_builtins.property
     def auto_close_after(self) -> _duration_pb2.Duration:
         """Alerts that came in by it and are not triggered for so long close by themselves (`closed_by` is `auto-close`),
-        whatever their state: 1 minute to 30 days; unset or 0: never. A change counts for the alerts that open after it,
-        and for the others from when they would have closed.
+        whatever their state: 1 minute to 30 days; unset or 0: never. A change counts at once, for alerts that are there
+        already too: one that has not been triggered for so long by then closes.
         """
 
     @_builtins.property

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.snapshot import Snapshot
 from services.escalation.coverage import Coverage
 from services.escalation.domain.alert import Alert, Execution
 from services.escalation.domain.course import targets
-from services.escalation.domain.escalation import Known, decide
+from services.escalation.domain.escalation import Known, by_itself, decide, hushed
+from services.escalation.domain.rules import Rules
 from services.escalation.domain.timer import Timer
 from services.escalation.domain.turns import Turn
 from services.escalation.steps import Steps
@@ -32,8 +34,11 @@ Waiting: TypeAlias = tuple[datetime, Timer, Alert]
 class Foresight:
     """Runs escalations in thought."""
 
-    def __init__(self, *, db: Database, steps: Steps, coverage: Coverage, clock: Clock) -> None:
+    def __init__(
+        self, *, db: Database, rules: Snapshot[Rules], steps: Steps, coverage: Coverage, clock: Clock
+    ) -> None:
         self._db = db
+        self._rules = rules
         self._steps = steps
         self._coverage = coverage
         self._clock = clock
@@ -41,6 +46,7 @@ class Foresight:
     async def steps(self, alert_ids: Collection[UUID], as_of: datetime | None) -> list[Execution]:
         """The steps due by `as_of`, or by now, when nobody acknowledges, of these alerts or of all, by time.
 
+        Steps that a silence will hold up are not among them, nor those that follow when it ends.
         Raises Unavailable while roster is away.
         """
         now = self._clock.now()
@@ -72,7 +78,11 @@ class Foresight:
         steps: list[Execution] = []
         later: list[Waiting] = []
         for _, timer, alert in together:
-            decision = decide(policies[alert.policy_id], alert, timer, known, at, execution_id=NOT_YET)
+            silence = self._rules.value.silenced_by(alert.facts(), at) if by_itself(timer, alert) else None
+            if silence is not None:
+                decision = hushed(alert, silence.quiet, at)
+            else:
+                decision = decide(policies[alert.policy_id], alert, timer, known, at, execution_id=NOT_YET)
             if decision.execution is not None:
                 steps.append(decision.execution)
             if (turn := decision.turn) is not None:

@@ -5,7 +5,7 @@ from google.protobuf.empty_pb2 import Empty
 from chassis import paging, wire
 from chassis.clock import Clock
 from chassis.db import Database
-from chassis.errors import Conflict, Invalid
+from chassis.errors import Conflict
 from chassis.server import Context
 from chassis.snapshot import Snapshot
 from services.escalation.api.changes import RuleChanges
@@ -34,7 +34,6 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         planning: Planning,
     ) -> None:
         self._db = db
-        self._rules = rules
         self._planning = planning
         self._changes = changes
         self._clock = clock
@@ -100,21 +99,12 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
             plan = await self._planning.rest(alert_id)
         else:
             report, start = planning.report(request)
-            rules = await self._rules_with(request.policy_id)
-            policy = rules.policy_for(report.facts(), named=request.policy_id)
-            plan = await self._planning.opening(report, policy.policy_id, start)
+            plan = await self._planning.opening(report, request.policy_id, start)
         return policy_service_pb2.PreviewEscalationPolicyResponse(
             policy_id=plan.policy_id,
             pages=map(planning.page_message, plan.pages),
+            quiet_times=map(planning.quiet_time_message, plan.quiet_times),
             exhausted_at=wire.timestamp(plan.exhausted_at),
             start=wire.timestamp(plan.start),
             cut_at=wire.timestamp(plan.cut_at),
         )
-
-    async def _rules_with(self, policy_id: str) -> Rules:
-        """The rules in force, which know the policy when it is named. Raises Invalid when there is none."""
-        if policy_id and self._rules.value.policy(policy_id) is None:
-            await self._rules.refresh()
-            if self._rules.value.policy(policy_id) is None:
-                raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
-        return self._rules.value

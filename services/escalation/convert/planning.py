@@ -7,7 +7,7 @@ from chassis import ids, validation, wire
 from chassis.errors import Problems
 from services.escalation.convert.alerts import REASONS, severities
 from services.escalation.domain.alert import Report, Severity
-from services.escalation.domain.outlook import Planned
+from services.escalation.domain.outlook import Planned, QuietTime
 from tocsin.escalation.v1 import policy_service_pb2
 
 FIELDS = ("policy_id", "labels", "severity", "source", "title", "start")
@@ -63,4 +63,15 @@ def page_message(planned: Planned) -> policy_service_pb2.PlannedPage:
         recipients=step.recipients,
         round=planned.round,
         catch_all=step.catch_all,
+    )
+
+
+def quiet_time_message(time: QuietTime) -> policy_service_pb2.QuietTime:
+    """A stretch of quiet as it is answered."""
+    parent = time.quiet.parent_alert_id
+    return policy_service_pb2.QuietTime(
+        suppressed_by=time.quiet.by,
+        parent_alert_id=str(parent) if parent else "",
+        starts_at=wire.timestamp(time.starts_at),
+        ends_at=wire.timestamp(time.ends_at),
     )

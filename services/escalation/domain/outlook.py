@@ -1,16 +1,18 @@
 """What an escalation will do when nobody acknowledges: the engine's own decisions, one after the other, in thought."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
-from services.escalation.domain.alert import Alert, Execution
+from services.escalation.domain.alert import SILENCES, Alert, Change, Execution, Quiet, State
 from services.escalation.domain.course import targets
-from services.escalation.domain.escalation import Cover, Decision, Known, decide
+from services.escalation.domain.escalation import Cover, Decision, Known, by_itself, decide, hushed
 from services.escalation.domain.news import Arrival
 from services.escalation.domain.policy import ACTIVE, EscalationPolicy, Handover
+from services.escalation.domain.quieting import quieted, released
+from services.escalation.domain.silence import SilenceRule, in_force, next_change
 from services.escalation.domain.timer import Kind, Reason, Timer
 from services.escalation.domain.turns import Turn
 
@@ -26,6 +28,14 @@ class Planned(NamedTuple):
     round: int
 
 
+class QuietTime(NamedTuple):
+    """An unbroken stretch in which the same keeps the alert quiet; `ends_at` is None where nobody can tell."""
+
+    quiet: Quiet
+    starts_at: datetime
+    ends_at: datetime | None
+
+
 class Duty(NamedTuple):
     """An unbroken stretch of one person on call on a schedule."""
 
@@ -38,19 +48,38 @@ class Duty(NamedTuple):
 class Outlook:
     """An alert as it will be at some instant: its timers, the turns of its policy, and the steps taken by then.
 
-    `last` are the targets of its last step that was no handover.
+    `silences` are those that match it, by id; `last` are the targets of its last step that was no handover.
     """
 
     alert: Alert
     timers: Mapping[Kind, Timer]
     turns: Mapping[tuple[str, int], Turn]
+    silences: Sequence[SilenceRule] = ()
     last: tuple[str, ...] = ()
     steps: Sequence[Planned] = ()
+    quiet_times: Sequence[QuietTime] = ()
 
     @property
     def timer(self) -> Timer | None:
         """The timer that is due first."""
         return min(self.timers.values(), key=lambda timer: timer.due_at, default=None)
+
+    def following(self, at: datetime) -> tuple[datetime, Timer | None] | None:
+        """What comes next, at `at` or after it: a timer, or None for a silence that begins or ends, at which instant.
+
+        None when the escalation is over, or when nobody can tell what comes. Of both at one instant the silence is first.
+        """
+        timer, turn = self.timer, self._turns_at(at)
+        if timer is not None and (turn is None or max(timer.due_at, at) < turn):
+            return max(timer.due_at, at), timer
+        return None if turn is None else (turn, None)
+
+    def _turns_at(self, at: datetime) -> datetime | None:
+        """When a silence next begins or ends that matters."""
+        alert = self.alert
+        exposed = alert.state is State.OPEN and alert.snoozed_until is None and self.timers
+        silent = alert.state is State.SUPPRESSED and alert.suppressed_by.startswith(SILENCES)
+        return next_change(self.silences, at) if exposed or silent else None
 
     def handover(self, arrival: Arrival) -> Timer | None:
         """What the handover arms; None where the last level did not go to its schedule."""
@@ -81,20 +110,74 @@ def foreseen(
     since = [step for step, _ in outlook.steps if step.at >= timer.due_at]
     told = frozenset(person for step in since for person in step.recipients)
     known = Known(covers, outlook.turns, {outlook.alert.alert_id: told})
-    decision = decide(policy, outlook.alert, timer, known, at, execution_id=NOT_YET)
+    silence = in_force(outlook.silences, at) if by_itself(timer, outlook.alert) else None
+    if silence is not None:
+        decision = hushed(outlook.alert, silence.quiet, at)
+    else:
+        decision = decide(policy, outlook.alert, timer, known, at, execution_id=NOT_YET)
     turn, step = decision.turn, decision.execution
-    return Outlook(
-        decision.change.alert,
-        _timers(outlook, timer, decision),
-        outlook.turns if turn is None else {**outlook.turns, turn[:2]: turn},
-        outlook.last if step is None or timer.kind is Kind.HANDOVER else step.targets,
-        outlook.steps if step is None else [*outlook.steps, Planned(step, _round(outlook, timer, decision))],
+    return replace(
+        _changed(outlook, decision.change, timer, at),
+        turns=outlook.turns if turn is None else {**outlook.turns, turn[:2]: turn},
+        last=outlook.last if step is None or timer.kind is Kind.HANDOVER else step.targets,
+        steps=outlook.steps
+        if step is None
+        else [*outlook.steps, Planned(step, _round(outlook, timer, decision))],
     )
 
 
-def _timers(outlook: Outlook, used: Timer, decision: Decision) -> Mapping[Kind, Timer]:
-    change = decision.change
-    left = {} if change.hush else {kind: one for kind, one in outlook.timers.items() if kind is not used.kind}
+def reviewed(outlook: Outlook, at: datetime) -> Outlook:
+    """The outlook after a silence has begun or ended at that instant.
+
+    An open alert is paused by one that begins. One that was silenced opens, unless another silence goes on; whether
+    anything else would keep it quiet by then, nobody can tell.
+    """
+    alert, silence = outlook.alert, in_force(outlook.silences, at)
+    change = Change(alert)
+    match alert.state:
+        case State.OPEN if silence is not None and any(rule.begins(at) for rule in outlook.silences):
+            change = quieted(alert, silence.quiet, at)
+        case State.SUPPRESSED if _unsilenced(outlook, at):
+            change = released(alert, at) if silence is None else quieted(alert, silence.quiet, at)
+        case State.OPEN | State.SUPPRESSED | State.ACKED | State.CLOSED:
+            pass
+        case never:
+            assert_never(never)
+    return _changed(outlook, change, None, at)
+
+
+def _unsilenced(outlook: Outlook, at: datetime) -> bool:
+    """Whether the silence that has kept the alert quiet does so no more."""
+    by = outlook.alert.suppressed_by
+    going_on = (rule for rule in outlook.silences if rule.quiet.by == by and rule.in_force(at))
+    return by.startswith(SILENCES) and not any(going_on)
+
+
+def _changed(outlook: Outlook, change: Change, used: Timer | None, at: datetime) -> Outlook:
+    """The outlook with the alert, its timers and what keeps it quiet as they are after the change."""
+    alert = change.alert
+    return replace(
+        outlook,
+        alert=alert,
+        timers=_timers(outlook, used, change),
+        quiet_times=_quiet_times(outlook, alert, at),
+    )
+
+
+def _quiet_times(outlook: Outlook, alert: Alert, at: datetime) -> Sequence[QuietTime]:
+    *before, last = outlook.quiet_times or (None,)
+    quiet = Quiet(alert.suppressed_by, alert.parent_alert_id) if alert.state is State.SUPPRESSED else None
+    if last is not None and last.ends_at is None:
+        if last.quiet == quiet:
+            return outlook.quiet_times
+        last = last._replace(ends_at=at)
+    known = [*before, *([last] if last else [])]
+    return [*known, QuietTime(quiet, at, None)] if quiet is not None else known
+
+
+def _timers(outlook: Outlook, used: Timer | None, change: Change) -> Mapping[Kind, Timer]:
+    gone = used.kind if used is not None else None
+    left = {} if change.hush else {kind: one for kind, one in outlook.timers.items() if kind is not gone}
     return left if change.timer is None else {**left, change.timer.kind: change.timer}
 
 

@@ -1,18 +1,18 @@
 """Every rule in force, compiled once per change: which policy an alert follows, and what may keep it quiet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.escalation.domain.alert import SILENCES, Quiet
+from services.escalation.domain.alert import Quiet
 from services.escalation.domain.facts import Facts
 from services.escalation.domain.grouping import GroupKey
 from services.escalation.domain.integration import Integration, hashed
 from services.escalation.domain.matcher import Index, Matcher, parse
 from services.escalation.domain.noise import AggregationRule, InhibitionRule, Side, sides
 from services.escalation.domain.policy import ACTIVE, BUILT_IN, DEFAULT, EscalationPolicy
-from services.escalation.domain.silence import SilenceRule
+from services.escalation.domain.silence import SilenceRule, in_force
 
 __all__ = ["Facts", "Rules"]
 
@@ -117,9 +117,11 @@ class Rules:
 
     def silenced_by(self, facts: Facts, now: datetime) -> SilenceRule | None:
         """The first by id of the silences in force at `now` that match."""
-        if not self._silences:
-            return None
-        return next((rule for rule in self._silences.matching(facts.seen()) if rule.in_force(now)), None)
+        return in_force(self._silences.matching(facts.seen()), now) if self._silences else None
+
+    def silences_of(self, facts: Facts) -> Sequence[SilenceRule]:
+        """The silences that match, whenever they are in force, by id."""
+        return list(self._silences.matching(facts.seen())) if self._silences else []
 
     def aggregated_by(self, facts: Facts) -> AggregationRule | None:
         """The first by id of the aggregation rules that match; its `group_of(facts)` names the group."""
@@ -137,7 +139,7 @@ class Rules:
         silence = self.silenced_by(facts, now)
         sources, targets = self.sides_of(facts)
         if silence is not None:
-            return Standing(silence=Quiet(SILENCES + silence.silence_rule_id), sources=sources)
+            return Standing(silence=silence.quiet, sources=sources)
         aggregation = self.aggregated_by(facts)
         if aggregation is None:
             return Standing(sources=sources, targets=targets)

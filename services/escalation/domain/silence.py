@@ -1,11 +1,13 @@
 """Silences: matching alerts are kept quiet from a start until an end, or in windows that recur."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from chassis import validation
 from chassis.errors import Problems
+from services.escalation.domain.alert import SILENCES, Quiet
 from services.escalation.domain.matcher import MatcherError, check_matchers, parse
 from services.escalation.domain.recurrence import Recurrence, check_recurrence, coming
 
@@ -39,6 +41,11 @@ class SilenceRule:
     recurrence: Recurrence | None = None
     team_id: str = ""
 
+    @property
+    def quiet(self) -> Quiet:
+        """What it is to an alert."""
+        return Quiet(SILENCES + self.silence_rule_id)
+
     def window(self, now: datetime) -> tuple[datetime, datetime] | None:
         """The window in force at `now`, else the next one; None when it is over."""
         if now >= self.ends_at:
@@ -66,10 +73,25 @@ class SilenceRule:
             return False
         return self.recurrence is None or self.state(now) is SilenceState.ACTIVE
 
+    def begins(self, now: datetime) -> bool:
+        """Whether a window begins at this very instant."""
+        window = self.window(now)
+        return window is not None and window[0] == now
+
     def changes_at(self, now: datetime) -> datetime | None:
         """When it next begins or ceases to silence; None when it is over."""
         window = self.window(now)
         return None if window is None else window[0] if now < window[0] else window[1]
+
+
+def in_force(rules: Iterable[SilenceRule], now: datetime) -> SilenceRule | None:
+    """The first of the rules that silences at `now`."""
+    return next((rule for rule in rules if rule.in_force(now)), None)
+
+
+def next_change(rules: Iterable[SilenceRule], now: datetime) -> datetime | None:
+    """When the next of the rules begins or ceases to silence, after `now`; None when all are over."""
+    return min((at for rule in rules if (at := rule.changes_at(now)) is not None), default=None)
 
 
 def expire(rule: SilenceRule, now: datetime) -> SilenceRule:

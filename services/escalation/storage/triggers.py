@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import Select, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,13 +73,21 @@ async def lock_groups(conn: AsyncConnection, keys: Iterable[GroupKey]) -> dict[G
         return {}
     rows = [{"aggregation_rule_id": rule_id, "group_key": key} for rule_id, key in wanted]
     await conn.execute(insert(groups).values(rows).on_conflict_do_nothing())
+    return await _found(conn, _groups(wanted).with_for_update())
+
+
+async def groups_of(conn: AsyncConnection, keys: Iterable[GroupKey]) -> dict[GroupKey, Group]:
+    """These groups as they are, without a lock; those that there never were are left out."""
+    return await _found(conn, _groups(keys))
+
+
+def _groups(keys: Iterable[GroupKey]) -> Select[Any]:
     key_of = tuple_(groups.c.aggregation_rule_id, groups.c.group_key)
-    query = (
-        select(groups)
-        .where(key_of.in_(wanted))
-        .order_by(groups.c.aggregation_rule_id, groups.c.group_key)
-        .with_for_update()
-    )
+    query = select(groups).where(key_of.in_(list(keys)))
+    return query.order_by(groups.c.aggregation_rule_id, groups.c.group_key)
+
+
+async def _found(conn: AsyncConnection, query: Select[Any]) -> dict[GroupKey, Group]:
     return {
         GroupKey(row.aggregation_rule_id, row.group_key): Group(row.parent_alert_id, row.opened_at)
         for row in await conn.execute(query)

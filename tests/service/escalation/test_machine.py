@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import Refused
@@ -15,6 +15,7 @@ from chassis.wire import duration
 from cli.stack.nats import Nats
 from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
+from tests.service.escalation.noises import expire, reviewed, silence
 from tests.service.escalation.test_engine import taken
 from tests.service.escalation.world import World
 from tocsin.escalation.v1 import alert_service_pb2 as calls
@@ -26,8 +27,45 @@ SECOND = timedelta(seconds=1)
 WAITS = (60, 120, 60)
 REPEAT, THRESHOLD, WINDOW = 1, 3, 60
 FORGOTTEN, NAP = 600, 300
+QUIET, SOON, HOURLY, HOUR = 200, 40, 90, 3600
+"""For how long a silence lasts, how soon one begins that is made ahead, how long each window is of one that recurs."""
+SETTLE = 5
+"""After so long a silence is looked at for the second time."""
+MOST = 4
+"""Silences in one play."""
 CLOSE_BY = 5
 """Seconds before something is due in which nothing is done: the clocks of model and service differ by less."""
+
+
+@dataclass
+class Silence:
+    """From a start until an end; one that recurs begins anew every hour until then. Looked at when it is `ready`."""
+
+    name: str
+    start: float
+    end: float
+    ready: float | None
+    recurs: bool = False
+    settled: bool = False
+
+    def next_turn(self, now: float) -> float | None:
+        """When it next begins or ends to silence."""
+        turns = [self.start, self.end]
+        if self.recurs:
+            turns += [self.start + HOUR * n + after for n in range(100) for after in (0, HOURLY)]
+        return min((at for at in turns if now < at <= self.end), default=None)
+
+    def in_force(self, now: float) -> bool:
+        """Whether it silences."""
+        return self.start <= now < self.end and (not self.recurs or (now - self.start) % HOUR < HOURLY)
+
+    def looked_at(self, now: float) -> None:
+        """It is looked at again when it changes, and once more soon after it did."""
+        at = self.next_turn(now)
+        if self.settled:
+            self.ready, self.settled = at, False
+        else:
+            self.ready, self.settled = min(now + SETTLE, at or now + SETTLE), True
 
 
 @dataclass
@@ -45,6 +83,8 @@ class Model:
     triggers: list[float] = field(default_factory=list)
     target: str = ""
     hurry: bool = False
+    silences: list[Silence] = field(default_factory=list)
+    by: Silence | None = None
 
     def start(self) -> None:
         """The first level, at once."""
@@ -52,6 +92,11 @@ class Model:
 
     def next_due(self) -> float | None:
         """When something happens by itself."""
+        dues = [self.due_at(), *(one.ready for one in self.silences if self.state != "CLOSED")]
+        return min((at for at in dues if at is not None), default=None)
+
+    def due_at(self) -> float | None:
+        """When it does something by itself, silences left aside."""
         if self.asleep_until is not None:
             return self.asleep_until
         if self.state == "ACKED":
@@ -60,7 +105,10 @@ class Model:
 
     def run(self) -> None:
         """Everything that is due happens, now."""
-        while (due := self.next_due()) is not None and due <= self.now:
+        for one in self.silences:
+            if one.ready is not None and one.ready <= self.now:
+                self.look(one)
+        while (due := self.due_at()) is not None and due <= self.now:
             if self.asleep_until is not None or self.state == "ACKED":
                 self.reopen()
             else:
@@ -69,6 +117,9 @@ class Model:
     def _step(self) -> None:
         assert self.due is not None
         _, level, round_, reason = self.due
+        if reason != "MANUAL" and self.quiet():
+            self.suppress()
+            return
         if level > len(WAITS) and not self.target:
             if round_ >= REPEAT:
                 self.due = None
@@ -82,9 +133,34 @@ class Model:
         self.due = (self.now if self.hurry else self.now + wait, level + 1, round_, follows)
         self.target, self.hurry = "", False
 
+    def quiet(self) -> list[Silence]:
+        """What silences it now, the first by name first."""
+        return sorted((one for one in self.silences if one.in_force(self.now)), key=lambda one: one.name)
+
+    def suppress(self) -> None:
+        """It falls silent."""
+        self.state, self.by, self.due, self.target, self.hurry = (
+            "SUPPRESSED",
+            self.quiet()[0],
+            None,
+            "",
+            False,
+        )
+
+    def look(self, silence: Silence) -> None:
+        """A silence pauses what is open, and frees what it has kept quiet; what others keep quiet they keep."""
+        if self.state == "OPEN" and self.asleep_until is None and silence.in_force(self.now):
+            self.suppress()
+        if self.state == "SUPPRESSED" and self.by is silence and not silence.in_force(self.now):
+            if self.quiet():
+                self.by = self.quiet()[0]
+            else:
+                self.reopen()
+        silence.looked_at(self.now)
+
     def reopen(self) -> None:
         """From the first level."""
-        self.state, self.asleep_until = "OPEN", None
+        self.state, self.asleep_until, self.by = "OPEN", None, None
         self.start()
 
     def trigger(self) -> None:
@@ -145,7 +221,9 @@ class Play:
             reopen_after=duration(FORGOTTEN * SECOND),
         )
         self.begin = self.stage.now
-        self.alert = await self.stage.here.open(self.name, policy_id=self.name, dedup_key=self.name)
+        self.alert = await self.stage.here.open(
+            self.name, policy_id=self.name, dedup_key=self.name, labels={"play": self.name}
+        )
         self.model.start()
         await self.agree()
 
@@ -153,6 +231,7 @@ class Play:
         """What is due happens on both sides, and then they are the same."""
         self.model.now = (self.stage.now - self.begin).total_seconds()
         self.model.run()
+        await reviewed(self.stage)
         await self.stage.here.run()
 
         async def same() -> bool:
@@ -164,7 +243,9 @@ class Play:
         now = await self.stage.here.get(self.alert)
         assert Alert.State.Name(now.state) == self.model.state
         assert now.HasField("snoozed_until") == (self.model.asleep_until is not None)
-        assert now.HasField("exhausted_at") == (self.model.next_due() is None and self.model.state == "OPEN")
+        assert now.HasField("exhausted_at") == (self.model.due_at() is None and self.model.state == "OPEN")
+        if self.model.state != "CLOSED":
+            assert now.suppressed_by == (f"silence-rules/{self.model.by.name}" if self.model.by else "")
 
     async def wait(self, seconds: float) -> None:
         """Time passes; never so little that it is not clear what has happened by then."""
@@ -176,7 +257,7 @@ class Play:
 
     async def do(self, act: str) -> None:
         """One thing, on both sides."""
-        self.model.now = (self.stage.now - self.begin).total_seconds()
+        await self.wait(0)
         await ACTS[act](self)
         await self.agree()
 
@@ -191,7 +272,7 @@ class Play:
         request = calls.AcknowledgeAlertRequest(alert_id=self.alert.alert_id)
         if await self.allowed(self.stage.here.alerts.AcknowledgeAlert(request), "CLOSED"):
             if self.model.state != "ACKED":
-                self.model.acked_at, self.model.asleep_until = self.model.now, None
+                self.model.acked_at, self.model.asleep_until, self.model.by = self.model.now, None, None
             self.model.state = "ACKED"
 
     async def close(self) -> None:
@@ -202,7 +283,7 @@ class Play:
     async def reopen(self) -> None:
         """Somebody opens it again."""
         request = calls.ReopenAlertRequest(alert_id=self.alert.alert_id)
-        if await self.allowed(self.stage.here.alerts.ReopenAlert(request), "CLOSED") and (
+        if await self.allowed(self.stage.here.alerts.ReopenAlert(request), "CLOSED", "SUPPRESSED") and (
             self.model.state == "ACKED" or self.model.asleep_until is not None
         ):
             self.model.reopen()
@@ -210,13 +291,13 @@ class Play:
     async def snooze(self) -> None:
         """It sleeps."""
         request = calls.SnoozeAlertRequest(alert_id=self.alert.alert_id, duration=duration(NAP * SECOND))
-        if await self.allowed(self.stage.here.alerts.SnoozeAlert(request), "CLOSED"):
+        if await self.allowed(self.stage.here.alerts.SnoozeAlert(request), "CLOSED", "SUPPRESSED"):
             self.model.asleep_until = self.model.now + NAP
 
     async def escalate(self) -> None:
         """The next level, at once."""
         request = calls.EscalateAlertRequest(alert_id=self.alert.alert_id)
-        if await self.allowed(self.stage.here.alerts.EscalateAlert(request), "CLOSED"):
+        if await self.allowed(self.stage.here.alerts.EscalateAlert(request), "CLOSED", "SUPPRESSED"):
             model = self.model
             model.state, model.asleep_until, model.target, model.hurry = "OPEN", None, "", False
             model.due = (model.now, model.level % len(WAITS) + 1, 0, "MANUAL")
@@ -224,10 +305,36 @@ class Play:
     async def reassign(self) -> None:
         """It goes to eve."""
         request = calls.ReassignAlertRequest(alert_id=self.alert.alert_id, target="responder://eve")
-        if await self.allowed(self.stage.here.alerts.ReassignAlert(request), "CLOSED"):
+        if await self.allowed(self.stage.here.alerts.ReassignAlert(request), "CLOSED", "SUPPRESSED"):
             model = self.model
             model.state, model.asleep_until, model.target, model.hurry = "OPEN", None, "eve", False
             model.due = (model.now, max(1, model.level), 0, "MANUAL")
+
+    async def silence(self, *, starts_in: float = 0, recurs: bool = False) -> None:
+        """A silence, from now on or ahead, once or every hour."""
+        number = len(self.model.silences)
+        if number == MOST:
+            return
+        name, start = f"{self.name}-{9 - number}", self.model.now + starts_in
+        await silence(
+            self.stage,
+            name,
+            f'play="{self.name}"',
+            start=self.begin + start * SECOND,
+            lasts=(HOURLY if recurs else QUIET) * SECOND,
+            every=f"FREQ=DAILY;BYHOUR={','.join(map(str, range(24)))}" if recurs else "",
+        )
+        end = 1e9 if recurs else start + QUIET
+        self.model.silences.append(Silence(name, start, end, self.model.now, recurs))
+
+    async def expire(self) -> None:
+        """The silence that was made first ends."""
+        if self.model.silences:
+            first, now = self.model.silences[0], self.model.now
+            await expire(self.stage, first.name)
+            if first.end > now:
+                first.start, first.end, first.recurs = min(first.start, now), now, False
+            first.ready, first.settled = now, False
 
     async def hand_over(self) -> None:
         """Somebody else comes on call."""
@@ -267,6 +374,11 @@ ACTS: dict[str, Callable[[Play], Any]] = {
     "reassign": Play.reassign,
     "hand over": Play.hand_over,
     "the handover comes again": Play.repeat_handover,
+    "silence": Play.silence,
+    "silence ahead": lambda play: play.silence(starts_in=SOON),
+    "silence again and again": lambda play: play.silence(starts_in=SOON, recurs=True),
+    "expire": Play.expire,
+    "an hour": lambda play: play.wait(HOUR - 20),
     "a while": lambda play: play.wait(31),
     "a wait": lambda play: play.wait(67),
     "a long time": lambda play: play.wait(307),
@@ -275,7 +387,7 @@ EXAMPLES = 10
 
 
 def test_whatever_is_done_the_model_knows_it(database: TestDatabase, broker: Nats) -> None:
-    """Verbs, triggers, handovers that come twice and late, and time, in any order."""
+    """Verbs, triggers, handovers that come twice and late, silences and time, in any order."""
     with asyncio.Runner() as runner:
         stage = World(database, broker)
         runner.run(stage.__aenter__())
@@ -286,6 +398,7 @@ def test_whatever_is_done_the_model_knows_it(database: TestDatabase, broker: Nat
                 derandomize=True,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
+                phases=[Phase.explicit, Phase.generate],
             )
             @given(st.lists(st.sampled_from(sorted(ACTS)), min_size=4, max_size=14))
             def play(acts: list[str]) -> None:

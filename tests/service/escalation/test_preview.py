@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from chassis.errors import Invalid, NotFound, Unavailable
 from chassis.ids import uuid7
 from chassis.wire import duration, instant, timestamp
 from tests.fixtures.eventually import eventually
+from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, reviewed, silence
 from tests.service.escalation.test_engine import exhausted
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert, EscalationExecution, Severity
@@ -40,7 +41,7 @@ def said(pages: Sequence[PlannedPage | EscalationExecution]) -> list[tuple[Any, 
 
 
 class Example:
-    """A policy and two schedules made up by chance; changes fall half a minute away from steps."""
+    """A policy, two schedules and perhaps silences made up by chance; changes fall a third of a minute away from steps."""
 
     def __init__(self, stage: World, number: int) -> None:
         self._stage = stage
@@ -49,6 +50,7 @@ class Example:
         self.schedules = [f"a{number}", f"b{number}"]
         self.begin = stage.now
         self._told: set[tuple[str, int]] = set()
+        self.labels = {"example": self.name}
         for schedule_id in self.schedules:
             starts = sorted(self._chance.sample(range(1, 20), k=self._chance.randint(0, 5)))
             stage.roster.rotas[schedule_id] = [
@@ -83,6 +85,20 @@ class Example:
             handover=chance.choice([EscalationPolicy.OPEN_ONLY] * 2 + [EscalationPolicy.OFF]),
         )
 
+    async def silences(self) -> None:
+        """Some silences, one after the other or at once: each begins 20 and ends 40 seconds after a whole minute."""
+        for number in range(self._chance.choice([0, 0, 1, 2])):
+            start = self.begin + self._chance.randint(-1, 8) * MINUTE + MINUTE / 3
+            lasts = self._chance.randint(0, 5) * MINUTE + MINUTE / 3
+            if start + lasts > self._stage.now:
+                await silence(
+                    self._stage,
+                    f"{self.name}-{number}",
+                    f'example="{self.name}"',
+                    start=start,
+                    lasts=lasts,
+                )
+
     async def pass_by(self) -> None:
         """Tells of the handovers that have passed."""
         for schedule_id in self.schedules:
@@ -115,41 +131,69 @@ class Example:
 async def test_the_engine_does_what_the_preview_says(stage: World, seed: int) -> None:
     """Page by page, until somebody acknowledges or it is exhausted; and so it says of what is left."""
     handed_over = 0
+    silenced = 0
     for number in range(seed * EXAMPLES, (seed + 1) * EXAMPLES):
         example = Example(stage, number)
         await stage.here.policies.CreateEscalationPolicy(
             CreateEscalationPolicyRequest(escalation_policy=example.policy())
         )
-        plan = await preview(stage, policy_id=example.name, severity=Severity.HIGH)
-        alert = await stage.here.open(policy_id=example.name, severity=Severity.HIGH)
+        await example.silences()
+        about: Any = {"policy_id": example.name, "severity": Severity.HIGH, "labels": example.labels}
+        plan = await preview(stage, **about)
+        silenced += len(plan.quiet_times)
+        alert = await stage.here.open(**about)
         stops = example.stops_after(plan.pages)
         for done, page in enumerate(plan.pages):
             if done == stops:
                 break
-            await come_to(stage, example, page)
+            await come_to(stage, example, alert, plan, page)
             await eventually(partial(enough, stage, alert, done + 1), timeout=10)
         assert_alike(await stage.here.steps(alert), plan.pages[:stops])
         if stops < len(plan.pages):
             rest = await preview(stage, alert_id=alert.alert_id)
             assert said(rest.pages) == said(plan.pages[stops:])
-            await stage.here.acknowledge(alert)
-        handed_over += example.told
+        else:
+            await go_to(stage, example, plan.exhausted_at.ToDatetime(UTC))
+            await eventually(partial(exhausted, stage, alert))
+        await stage.here.acknowledge(
+            alert
+        )  # whoever comes on call later is told of one that is exhausted, too
         stage.advance(hours=1)
         await example.pass_by()
+        handed_over += example.told
         await stage.here.run()
-        if stops >= len(plan.pages):
-            await eventually(partial(exhausted, stage, alert))
         assert said(await stage.here.steps(alert)) == said(plan.pages[:stops])
     await stage.consumed("roster", handed_over)
+    assert silenced, "no example has a silence: choose others"
 
 
-async def come_to(stage: World, example: Example, page: PlannedPage) -> None:
-    """Moves the clock to just after the page's instant, and tells of the handovers on the way."""
+async def come_to(
+    stage: World,
+    example: Example,
+    alert: Alert,
+    plan: PreviewEscalationPolicyResponse,
+    page: PlannedPage,
+) -> None:
+    """Moves the clock to just after the page's instant, and tells of what is on the way: silences, handovers."""
     at = instant(page, "at")
     assert at is not None
+    for quiet in plan.quiet_times:
+        for turn, state in (
+            (instant(quiet, "starts_at"), Alert.SUPPRESSED),
+            (instant(quiet, "ends_at"), None),
+        ):
+            if turn is not None and stage.now < turn <= at:
+                await go_to(stage, example, turn)
+                if state is not None:
+                    await becomes(stage, alert, state, quiet.suppressed_by)
+    await go_to(stage, example, at)
+    await stage.here.run()
+
+
+async def go_to(stage: World, example: Example, at: datetime) -> None:
+    """Moves the clock to just after an instant, and tells of the handovers on the way."""
     stage.advance(seconds=max(0.0, (at - stage.now).total_seconds()) + 0.2)
     await example.pass_by()
-    await stage.here.run()
 
 
 async def enough(stage: World, alert: Alert, count: int) -> bool:
@@ -216,3 +260,90 @@ async def test_a_plan_that_goes_on(stage: World) -> None:
     await stage.roster.stop()
     with pytest.raises(Unavailable):
         await preview(stage, policy_id="p")
+
+
+async def test_a_plan_of_what_a_silence_keeps_quiet(stage: World) -> None:
+    """Pages begin when it ends; one that begins on the way pauses, and then the steps begin again."""
+    await stage.here.policy("p", (["responder://ada"], 60), (["responder://bob"], 60))
+    about: Any = {"policy_id": "p", "labels": {"team": "db"}}
+    begin = stage.now
+    await silence(stage, "now", 'team="db"', start=begin, lasts=10 * MINUTE)
+    await silence(stage, "later", 'team="db"', start=begin + 10.5 * MINUTE, lasts=5 * MINUTE)
+    await silence(stage, "others", 'team="web"')
+    alert = await stage.here.open(**about)
+    for plan in (await preview(stage, **about), await preview(stage, alert_id=alert.alert_id)):
+        assert [(one.suppressed_by, one.parent_alert_id) for one in plan.quiet_times] == [
+            ("silence-rules/now", ""),
+            ("silence-rules/later", ""),
+        ]
+        first, second = plan.quiet_times
+        assert first.starts_at == plan.start
+        assert first.ends_at.ToDatetime(UTC) == begin + 10 * MINUTE
+        assert second.starts_at.ToDatetime(UTC) == begin + 10.5 * MINUTE
+        assert [(page.at.ToDatetime(UTC) - begin, page.level) for page in plan.pages] == [
+            (10 * MINUTE, 1),
+            (15.5 * MINUTE, 1),
+            (16.5 * MINUTE, 2),
+        ]
+        assert plan.exhausted_at.ToDatetime(UTC) == begin + 17.5 * MINUTE
+    foreseen = await stage.here.run(alert, dry_run=True, as_of=timestamp(begin + 5 * MINUTE))
+    assert foreseen == []
+    await expire(stage, "now")
+    await expire(stage, "later")
+    await becomes(stage, alert, Alert.OPEN)
+    assert not (await preview(stage, alert_id=alert.alert_id)).quiet_times
+
+
+async def test_a_dry_run_knows_of_silences_to_come(stage: World) -> None:
+    """Steps that one will hold up are not foreseen."""
+    await stage.here.policy("p", (["responder://ada"], 60), (["responder://bob"], 60))
+    alert = await stage.here.open(policy_id="p", labels={"team": "db"})
+    await stage.steps(alert, 1)
+    at = stage.now + 5 * MINUTE
+    assert [step.level for step in await stage.here.run(alert, dry_run=True, as_of=timestamp(at))] == [2]
+    await silence(stage, "soon", 'team="db"', start=stage.now + MINUTE / 2)
+    assert await stage.here.run(alert, dry_run=True, as_of=timestamp(at)) == []
+
+
+async def test_a_plan_by_night(stage: World) -> None:
+    """A silence of every night, by its zone's clock: what opens in it is paged in the morning."""
+    rule = await silence(
+        stage,
+        "nights",
+        'team="db"',
+        start=datetime(2030, 3, 1, 21, tzinfo=UTC),
+        lasts=timedelta(hours=8),
+        every="FREQ=DAILY",
+    )
+    assert rule.recurrence.time_zone == "Europe/Berlin"
+    await stage.here.policy("p", (["responder://ada"], 60))
+    midnight = datetime(2030, 6, 10, 0, tzinfo=UTC)
+    about: Any = {"policy_id": "p", "labels": {"team": "db"}, "start": timestamp(midnight)}
+    plan = await preview(stage, **about)
+    assert [page.at.ToDatetime(UTC) for page in plan.pages] == [datetime(2030, 6, 10, 4, tzinfo=UTC)]
+    (night,) = plan.quiet_times
+    assert (night.starts_at, night.ends_at) == (about["start"], plan.pages[0].at)
+
+
+async def test_a_plan_says_what_else_keeps_an_alert_quiet(stage: World) -> None:
+    """A group or an inhibition: nobody can tell for how long, and of an alert to come nobody knows."""
+    await aggregate(stage, "by-host", 'team="web"', by=("host",))
+    await inhibit(stage, "power", 'kind="power"', 'kind="link"', "site")
+    front = await stage.here.open(labels={"team": "web", "host": "a"})
+    power = await stage.here.open(labels={"kind": "power", "site": "x"})
+    await reviewed(stage)
+    for labels, by, parent in (
+        ({"team": "web", "host": "a"}, "aggregation-rules/by-host", front),
+        ({"kind": "link", "site": "x"}, "inhibition-rules/power", power),
+    ):
+        alert = await stage.here.open(labels=labels)
+        assert alert.suppressed_by == by
+        for plan in (await preview(stage, labels=labels), await preview(stage, alert_id=alert.alert_id)):
+            (quiet,) = plan.quiet_times
+            assert (quiet.suppressed_by, quiet.parent_alert_id) == (by, parent.alert_id)
+            assert not quiet.HasField("ends_at")
+            assert (list(plan.pages), plan.HasField("exhausted_at")) == ([], False)
+        to_come = await preview(stage, labels=labels, start=timestamp(stage.now + timedelta(hours=1)))
+        assert not to_come.quiet_times
+        assert to_come.pages
+    assert not (await preview(stage, labels={"team": "web", "host": "b"})).quiet_times

@@ -303,6 +303,48 @@ class PlannedPage(_message.Message):
 Global___PlannedPage: _TypeAlias = PlannedPage  # noqa: Y015
 
 @_typing.final
+class QuietTime(_message.Message):
+    """A stretch of time in which something keeps the alert quiet: nobody is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPPRESSED_BY_FIELD_NUMBER: _builtins.int
+    PARENT_ALERT_ID_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    suppressed_by: _builtins.str
+    """What it is, as an alert's `suppressed_by` names it: "silence-rules/<id>", "aggregation-rules/<id>",
+    "inhibition-rules/<id>" or "flapping".
+    """
+    parent_alert_id: _builtins.str
+    """The alert that stands for it, where a group or an inhibition keeps it quiet; empty otherwise."""
+    @_builtins.property
+    def starts_at(self) -> _timestamp_pb2.Timestamp:
+        """From when on: not before the plan's `start`."""
+
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when: then it opens and escalates from the first level, unless something else keeps it quiet, which is another
+        stretch. Unset when nobody can tell, because that depends on other alerts, and when the plan is cut before.
+        """
+
+    def __init__(
+        self,
+        *,
+        suppressed_by: _builtins.str = ...,
+        parent_alert_id: _builtins.str = ...,
+        starts_at: _timestamp_pb2.Timestamp | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "parent_alert_id", b"parent_alert_id", "starts_at", b"starts_at", "suppressed_by", b"suppressed_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuietTime: _TypeAlias = QuietTime  # noqa: Y015
+
+@_typing.final
 class PreviewEscalationPolicyResponse(_message.Message):
     """The whole plan."""
 
@@ -313,6 +355,7 @@ class PreviewEscalationPolicyResponse(_message.Message):
     EXHAUSTED_AT_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     CUT_AT_FIELD_NUMBER: _builtins.int
+    QUIET_TIMES_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
     """The policy that is followed."""
     @_builtins.property
@@ -333,6 +376,13 @@ class PreviewEscalationPolicyResponse(_message.Message):
         days.
         """
 
+    @_builtins.property
+    def quiet_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuietTime]:
+        """When something keeps the alert quiet, by time; empty when nothing does. Silences are foreseen with their beginnings,
+        ends and recurrences. Groups, inhibition and flapping are as they are now, and only for an alert that is there or
+        that opens now: the plan ends where nobody can tell when they end.
+        """
+
     def __init__(
         self,
         *,
@@ -341,10 +391,11 @@ class PreviewEscalationPolicyResponse(_message.Message):
         exhausted_at: _timestamp_pb2.Timestamp | None = ...,
         start: _timestamp_pb2.Timestamp | None = ...,
         cut_at: _timestamp_pb2.Timestamp | None = ...,
+        quiet_times: _abc.Iterable[Global___QuietTime] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cut_at", b"cut_at", "exhausted_at", b"exhausted_at", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_at", b"cut_at", "exhausted_at", b"exhausted_at", "pages", b"pages", "policy_id", b"policy_id", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_at", b"cut_at", "exhausted_at", b"exhausted_at", "pages", b"pages", "policy_id", b"policy_id", "quiet_times", b"quiet_times", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

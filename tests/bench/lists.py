@@ -65,7 +65,7 @@ async def measure(address: str, token: str) -> None:
     alerts = alert_service_pb2_grpc.AlertServiceStub(wire)
     for name, filters in ASKED.items():
         request = alert_service_pb2.ListAlertsRequest(page_size=50, **filters)
-        took = []
+        took: list[float] = []
         while len(took) < ROUNDS and sum(took) < ENOUGH:
             began = time.perf_counter()
             found = await alerts.ListAlerts(request, timeout=60)

@@ -174,7 +174,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
     )
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit_api.servicer(db), server.grpc)
     policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(
-        PolicyApi(db=db, rules=rules, changes=changes, clock=clock, planning=planning),
+        PolicyApi(db=db, changes=changes, clock=clock, planning=planning),
         server.grpc,
     )
     noise_service_pb2_grpc.add_NoiseServiceServicer_to_server(NoiseApi(db, changes, clock), server.grpc)

@@ -7,12 +7,10 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.server import Context
-from chassis.snapshot import Snapshot
 from services.escalation.api.changes import RuleChanges
 from services.escalation.convert import planning
 from services.escalation.convert import rules as convert
 from services.escalation.domain.policy import EscalationPolicy, deletable
-from services.escalation.domain.rules import Rules
 from services.escalation.planning import Planning
 from services.escalation.storage import rules as storage
 from tocsin.escalation.v1 import policy_pb2, policy_service_pb2, policy_service_pb2_grpc
@@ -28,7 +26,6 @@ class PolicyApi(policy_service_pb2_grpc.PolicyServiceServicer):
         self,
         *,
         db: Database,
-        rules: Snapshot[Rules],
         changes: RuleChanges,
         clock: Clock,
         planning: Planning,

@@ -32,6 +32,7 @@ from services.escalation.domain.outlook import (
 )
 from services.escalation.domain.policy import EscalationPolicy
 from services.escalation.domain.rules import Rules, Standing
+from services.escalation.domain.timer import Kind, Timer
 from services.escalation.judging import Judge
 from services.escalation.storage import alerts, executions
 from services.escalation.storage import timers as stored
@@ -98,7 +99,8 @@ class Planning:
             turns = await kept.every(conn, [alert.policy_id])
             last = await executions.last_targets(conn, alert_id)
         silences = rules.silences_of(alert.facts())
-        outlook = Outlook(alert, {timer.kind: timer for timer in armed}, turns, silences, last)
+        timers: dict[Kind, Timer] = {one.kind: one for one in armed if one.kind is not Kind.CLOSE}
+        outlook = Outlook(alert, timers, turns, silences, last)
         return await self._follow(rules.followed(alert.policy_id), outlook, self._clock.now())
 
     async def _fresh(self) -> Rules:

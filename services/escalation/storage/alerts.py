@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg import AsyncConnection as RawConnection
 from sqlalchemy import (
     ColumnElement,
+    Select,
     Text,
     Uuid,
     and_,
@@ -34,6 +35,7 @@ from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
 
+NEWEST = (alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
 _text = lru_cache(maxsize=1024)(datetime.isoformat)
 """Alerts that are written together share their instants."""
 
@@ -70,9 +72,13 @@ with input as materialized (
 select alert_id from opened"""
 
 _CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
+_ACKED = literal(State.ACKED, alerts.c.state.type, literal_execute=True)
 _NONE = literal("", literal_execute=True)
 """Written out in the statements, so that the planner can tell that a partial index serves them."""
 
+
+WALKED = 4_000
+"""So many alerts, the newest, are looked at one by one for words; if these have too few, the words' index is asked."""
 
 _WORDS: ColumnElement[str] = literal_column("to_tsvector('simple', alerts.title || ' ' || alerts.source)")
 """As the index has it."""
@@ -217,12 +223,14 @@ class Filter:
     exhausted: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as SQL."""
+        """The filter as SQL, but for the text."""
         found = [sql for matcher in self.matchers if (sql := matching(matcher)) is not None]
         if self.states:
             found.append(alerts.c.state.in_(self.states))
         if self.states and State.CLOSED not in self.states and not self.source:
             found.append(alerts.c.state != _CLOSED)  # for the index; a source has one of its own, in order
+        if set(self.states) == {State.ACKED}:
+            found.append(alerts.c.state == _ACKED)  # these have an index, too
         if self.severities:
             found.append(alerts.c.severity.in_(self.severities))
         wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}
@@ -233,11 +241,15 @@ class Filter:
             found.append(alerts.c.opened_at >= self.start)
         if self.end is not None:
             found.append(alerts.c.opened_at < self.end)
-        if self.text:
-            found.append(_WORDS.bool_op("@@")(func.to_tsquery(literal_column("'simple'"), _query(self.text))))
         if self.exhausted:
             found.append(alerts.c.exhausted_at.is_not(None))
         return found
+
+    def words(self) -> list[ColumnElement[bool]]:
+        """The text as SQL."""
+        if not self.text:
+            return []
+        return [_WORDS.bool_op("@@")(func.to_tsquery(literal_column("'simple'"), _query(self.text)))]
 
 
 def _query(words: str) -> str:
@@ -264,10 +276,25 @@ async def newest(
     conn: AsyncConnection, wanted: Filter, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Alert]:
     """Up to `limit` alerts, the newest first, from the first after `before` on."""
-    query = select(alerts).where(*wanted.conditions())
+    conditions = wanted.conditions()
     if before is not None:
-        query = query.where(tuple_(alerts.c.opened_at, alerts.c.alert_id) < before)
-    query = query.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc()).limit(limit)
+        conditions.append(tuple_(alerts.c.opened_at, alerts.c.alert_id) < before)
+    if not wanted.text:
+        return await _alerts(conn, select(alerts).where(*conditions).order_by(*NEWEST).limit(limit))
+    # The planner cannot tell how many alerts have the words. Many have them: then some of the newest do. Few have them:
+    # then all of those are soon found by the index, and put in order. The other way round either takes seconds.
+    recent = select(alerts).where(*conditions).order_by(*NEWEST).limit(WALKED).subquery("alerts")
+    order = (recent.c.opened_at.desc(), recent.c.alert_id.desc())
+    found = await _alerts(conn, select(recent).where(*wanted.words()).order_by(*order).limit(limit))
+    if len(found) == limit:
+        return found
+    every = select(alerts.c.opened_at, alerts.c.alert_id).where(*conditions, *wanted.words())
+    having = every.cte("having").prefix_with("materialized")
+    ids = select(having.c.alert_id).order_by(having.c.opened_at.desc(), having.c.alert_id.desc()).limit(limit)
+    return await _alerts(conn, select(alerts).where(alerts.c.alert_id.in_(ids)).order_by(*NEWEST))
+
+
+async def _alerts(conn: AsyncConnection, query: Select[Any]) -> list[Alert]:
     return [Alert(**row._asdict()) for row in await conn.execute(query)]
 
 

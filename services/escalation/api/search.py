@@ -12,8 +12,8 @@ from chassis.errors import Invalid, Problems
 from services.escalation.convert.alerts import severities, states
 from services.escalation.domain.alert import Alert
 from services.escalation.domain.matcher import Op, all_match, check_matchers, parse
-from services.escalation.storage import alerts as storage
 from services.escalation.storage.alerts import Filter
+from services.escalation.storage.lists import newest
 from tocsin.escalation.v1 import alert_service_pb2
 
 CHUNK, SCANNED = 500, 5_000
@@ -66,11 +66,11 @@ async def _search(
     regexes = [matcher for matcher in asked.matchers if matcher.op in (Op.MATCHES, Op.DIFFERS)]
     before = place_of(token)
     if not regexes:
-        rows = await storage.newest(conn, asked, before=before, limit=limit + 1)
+        rows = await newest(conn, asked, before=before, limit=limit + 1)
         return page(rows, limit)
     found: list[Alert] = []
     for _ in range(SCANNED // CHUNK):
-        rows = await storage.newest(conn, asked, before=before, limit=CHUNK)
+        rows = await newest(conn, asked, before=before, limit=CHUNK)
         found += [alert for alert in rows if all_match(regexes, alert.facts().seen())]
         if len(found) > limit or len(rows) < CHUNK:
             return page(found, limit)

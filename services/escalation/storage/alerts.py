@@ -12,7 +12,6 @@ from uuid import UUID
 from psycopg import AsyncConnection as RawConnection
 from sqlalchemy import (
     ColumnElement,
-    Select,
     Text,
     Uuid,
     and_,
@@ -35,7 +34,6 @@ from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
 
-NEWEST = (alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
 _text = lru_cache(maxsize=1024)(datetime.isoformat)
 """Alerts that are written together share their instants."""
 
@@ -77,11 +75,9 @@ _NONE = literal("", literal_execute=True)
 """Written out in the statements, so that the planner can tell that a partial index serves them."""
 
 
-WALKED = 4_000
-"""So many alerts, the newest, are looked at one by one for words; if these have too few, the words' index is asked."""
-
-_WORDS: ColumnElement[str] = literal_column("to_tsvector('simple', alerts.title || ' ' || alerts.source)")
+_WORDS = "to_tsvector('simple', alerts.title || ' ' || alerts.source)"
 """As the index has it."""
+_PLAIN = "to_tsvector('simple', alerts.title || ' ' || alerts.source || '')"
 
 
 class New(NamedTuple):
@@ -222,15 +218,20 @@ class Filter:
     text: str = ""
     exhausted: bool = False
 
+    @property
+    def live(self) -> bool:
+        """Whether it asks for alerts that are not closed alone."""
+        return bool(self.states) and State.CLOSED not in self.states
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """The filter as SQL, but for the text."""
         found = [sql for matcher in self.matchers if (sql := matching(matcher)) is not None]
         if self.states:
             found.append(alerts.c.state.in_(self.states))
-        if self.states and State.CLOSED not in self.states and not self.source:
-            found.append(alerts.c.state != _CLOSED)  # for the index; a source has one of its own, in order
+        if self.live:
+            found.append(alerts.c.state != _CLOSED)  # for the index
         if set(self.states) == {State.ACKED}:
-            found.append(alerts.c.state == _ACKED)  # these have an index, too
+            found.append(alerts.c.state == _ACKED)  # these have one, too
         if self.severities:
             found.append(alerts.c.severity.in_(self.severities))
         wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}
@@ -245,11 +246,16 @@ class Filter:
             found.append(alerts.c.exhausted_at.is_not(None))
         return found
 
-    def words(self) -> list[ColumnElement[bool]]:
-        """The text as SQL."""
+    def words(self, *, indexed: bool) -> list[ColumnElement[bool]]:
+        """The text as SQL, in a form that the index of words serves, or in one that it does not."""
         if not self.text:
             return []
-        return [_WORDS.bool_op("@@")(func.to_tsquery(literal_column("'simple'"), _query(self.text)))]
+        query = func.to_tsquery(literal_column("'simple'"), _query(self.text))
+        return [literal_column(_WORDS if indexed else _PLAIN).bool_op("@@")(query)]
+
+    def among(self) -> list[ColumnElement[bool]]:
+        """What the alerts meet that an index has in order, and of which the filter wants some."""
+        return [alerts.c.state != _CLOSED] if self.live else []
 
 
 def _query(words: str) -> str:
@@ -270,32 +276,6 @@ def matching(matcher: Matcher) -> ColumnElement[bool] | None:
     else:
         value = func.coalesce(alerts.c.labels[matcher.name].astext, "")
     return value == matcher.value if matcher.op is Op.EQUAL else value != matcher.value
-
-
-async def newest(
-    conn: AsyncConnection, wanted: Filter, *, before: tuple[datetime, UUID] | None, limit: int
-) -> list[Alert]:
-    """Up to `limit` alerts, the newest first, from the first after `before` on."""
-    conditions = wanted.conditions()
-    if before is not None:
-        conditions.append(tuple_(alerts.c.opened_at, alerts.c.alert_id) < before)
-    if not wanted.text:
-        return await _alerts(conn, select(alerts).where(*conditions).order_by(*NEWEST).limit(limit))
-    # The planner cannot tell how many alerts have the words. Many have them: then some of the newest do. Few have them:
-    # then all of those are soon found by the index, and put in order. The other way round either takes seconds.
-    recent = select(alerts).where(*conditions).order_by(*NEWEST).limit(WALKED).subquery("alerts")
-    order = (recent.c.opened_at.desc(), recent.c.alert_id.desc())
-    found = await _alerts(conn, select(recent).where(*wanted.words()).order_by(*order).limit(limit))
-    if len(found) == limit:
-        return found
-    every = select(alerts.c.opened_at, alerts.c.alert_id).where(*conditions, *wanted.words())
-    having = every.cte("having").prefix_with("materialized")
-    ids = select(having.c.alert_id).order_by(having.c.opened_at.desc(), having.c.alert_id.desc()).limit(limit)
-    return await _alerts(conn, select(alerts).where(alerts.c.alert_id.in_(ids)).order_by(*NEWEST))
-
-
-async def _alerts(conn: AsyncConnection, query: Select[Any]) -> list[Alert]:
-    return [Alert(**row._asdict()) for row in await conn.execute(query)]
 
 
 async def timeline(

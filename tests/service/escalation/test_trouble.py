@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.eventually import eventually
-from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, silence
+from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, reviewed, silence
 from tests.service.escalation.test_engine import process, taken
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert
@@ -34,13 +34,13 @@ async def test_a_step_that_cannot_be_written_delays_no_other(stage: World) -> No
             await conn.execute(statement)
         titles = ["a", "b", "poison", "c", "d"]
         await stage.here.batch(*(TriggerAlertRequest(title=title, policy_id="p") for title in titles))
-        assert sorted(title for title, _, _ in await stage.pages(4)) == ["a", "b", "c", "d"]
+        assert sorted(title for title, _, _ in await stage.pages(4, timeout=20)) == ["a", "b", "c", "d"]
         await eventually(lambda: put_off(stage))
         await stage.here.open("e", policy_id="p")
-        await stage.pages(5)
+        await stage.pages(5, timeout=20)
         await conn.execute("drop trigger refuse on executions")
     stage.advance(seconds=31)
-    assert (await stage.pages(6))[5] == ("poison", 1, ["ada"])
+    assert (await stage.pages(6, timeout=20))[5] == ("poison", 1, ["ada"])
 
 
 async def put_off(stage: World) -> bool:
@@ -85,10 +85,10 @@ async def test_a_replica_killed_while_it_hands_over(stage: World, point: str) ->
 async def test_a_replica_killed_while_it_reviews(stage: World, point: str, ends: bool) -> None:
     """What a silence keeps quiet, or no more, is decided once, by whoever comes after it."""
     await stage.here.policy("p", (["responder://ada"], 600))
-    lazy = await stage.replica(engine=False)
+    await stage.replica(engine=False)
     if ends:
         await silence(stage, "s", 'team="db"')
-    alerts = [await lazy.open(f"a{n}", policy_id="p", labels={"team": "db"}) for n in range(3)]
+    alerts = [await stage.here.open(f"a{n}", policy_id="p", labels={"team": "db"}) for n in range(3)]
     if not ends:
         await stage.pages(3)
     await stage.stop(stage.here)
@@ -102,14 +102,9 @@ async def test_a_replica_killed_while_it_reviews(stage: World, point: str, ends:
         )
     assert len(await stage.pages(3)) == 3
     stage.advance(seconds=11)
-    await eventually(lambda: no_review(stage))
+    await reviewed(stage)
     happened = ["suppressed", "opened", "escalated"] if ends else ["opened", "escalated", "suppressed"]
     assert [await stage.happened(alert) for alert in alerts] == [happened] * 3
-
-
-async def no_review(stage: World) -> bool:
-    """Whether all reviews are done, the second ones too; a silence's waits for its end."""
-    return not await stage.rows("select 1 from reviews where not settled or claim is not null")
 
 
 async def dies(stage: World, point: str) -> None:

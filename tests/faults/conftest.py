@@ -3,19 +3,16 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from tests.faults.oracle import Oracle, sworn
-from tests.faults.victims import Victims
-from tests.fixtures.eventually import eventually
+from tests.faults.oracle import Oracle, beside, well
+from tests.faults.victims import Victims, breakable
 from tests.fixtures.stack import Up, running
-from tests.system.world import BASE, World, opened
+from tests.system.world import World, opened
 
 HERE = Path(__file__).parent
 SHORT = ("test_kill.py",)
 """Run by `make test`, too."""
-EVERY_SERVICE = ("/oncall/responders", "/alerts", "/routes", "/sla/overview")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,37 +35,19 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 async def world(up: Up) -> AsyncIterator[World]:
     """The stack as this test sees it, healthy at the start, with a webhook receiver and names of its own."""
     async with opened(up.state) as mine:
-        await healthy(mine)
+        await well(mine)
         yield mine
 
 
 @pytest.fixture(scope="module")
 def victims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victims]:
     """The processes of a stack for the faults of one module; each test leaves them well."""
-    started = Victims(tmp_path_factory.mktemp("victims"))
-    try:
-        started.up.wait()
+    with breakable(tmp_path_factory.mktemp("victims")) as started:
         yield started
-    finally:
-        started.up.stop()
 
 
 @pytest.fixture
 async def oracle(victims: Victims, tmp_path: Path) -> AsyncIterator[Oracle]:
     """What is known outside of that stack, which is healthy at the start."""
-    async with opened(victims.state) as mine:
-        await healthy(mine)
-        yield await sworn(mine, tmp_path / "ledger.jsonl")
-
-
-async def healthy(world: World) -> None:
-    """Waits until every service answers."""
-    for path in EVERY_SERVICE:
-
-        async def answers(path: str = path) -> bool:
-            try:
-                return (await world.call("GET", BASE + path))[0] == 200
-            except aiohttp.ClientError:
-                return False
-
-        await eventually(answers, timeout=60)
+    async with beside(victims, tmp_path) as sworn:
+        yield sworn

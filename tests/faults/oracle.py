@@ -22,9 +22,11 @@ from typing import Any
 import aiohttp
 
 from cli.receiver import Received
+from tests.faults.victims import Victims
 from tests.fixtures.eventually import eventually
-from tests.system.world import BASE, Json, World, rfc3339
+from tests.system.world import BASE, Json, World, opened, rfc3339
 
+EVERY_SERVICE = ("/oncall/responders", "/alerts", "/routes", "/sla/overview")
 STEP = 4.0
 """Seconds that each of the two levels may take."""
 RATE = 30.0
@@ -332,19 +334,35 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-async def sworn(world: World, path: Path) -> Oracle:
-    """An oracle on a stack that is well: whoever is on call, then somebody by name, and a silence."""
-    ledger = Ledger(path)
-    world.receiver.pages = Sworn(ledger)
-    schedule = await world.schedule()
-    ada, bob = await world.responder("ada", on=schedule), await world.responder("bob")
-    policy = await world.policy((f"oncall://{schedule}", STEP), (f"responder://{bob}", STEP))
-    now = datetime.now(UTC)
-    silence = {
-        "matchers": [f'quiet="{world.mark}"'],
-        "starts_at": rfc3339(now - timedelta(minutes=1)),
-        "ends_at": rfc3339(now + timedelta(hours=1)),
-        "comment": "a test",
-    }
-    await world.ok("POST", "/silence-rules", silence)
-    return Oracle(world, ledger, ada, bob, policy)
+@asynccontextmanager
+async def beside(victims: Victims, directory: Path) -> AsyncIterator[Oracle]:
+    """An oracle on a stack, once that is well: whoever is on call, then somebody by name, and a silence."""
+    async with opened(victims.state) as world:
+        await well(world)
+        ledger = Ledger(directory / "ledger.jsonl")
+        world.receiver.pages = Sworn(ledger)
+        schedule = await world.schedule()
+        ada, bob = await world.responder("ada", on=schedule), await world.responder("bob")
+        policy = await world.policy((f"oncall://{schedule}", STEP), (f"responder://{bob}", STEP))
+        now = datetime.now(UTC)
+        silence = {
+            "matchers": [f'quiet="{world.mark}"'],
+            "starts_at": rfc3339(now - timedelta(minutes=1)),
+            "ends_at": rfc3339(now + timedelta(hours=1)),
+            "comment": "a test",
+        }
+        await world.ok("POST", "/silence-rules", silence)
+        yield Oracle(world, ledger, ada, bob, policy)
+
+
+async def well(world: World) -> None:
+    """Waits until every service answers through the gateway."""
+    for path in EVERY_SERVICE:
+
+        async def answers(path: str = path) -> bool:
+            try:
+                return (await world.call("GET", BASE + path))[0] == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(answers, timeout=60)

@@ -1,18 +1,16 @@
 """The broker silent, killed, or out of disk: pages go on, and when it is well every event arrives (FAULTS 12, 16, 17)."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import disks
-from tests.faults.conftest import healthy
 from tests.faults.heard import expect_every_version
-from tests.faults.oracle import Oracle, sworn
-from tests.faults.victims import Victims
+from tests.faults.oracle import Oracle, beside
+from tests.faults.victims import Victims, breakable
 from tests.fixtures.eventually import eventually
-from tests.system.world import opened
 
 pytestmark = pytest.mark.timeout(300)
 AWAY = 30.0
@@ -64,44 +62,32 @@ async def test_row_12_the_broker_killed_five_times(victims: Victims, oracle: Ora
 @pytest.fixture
 def cramped(tmp_path: Path) -> Iterator[Victims]:
     """A stack whose broker has a small disk."""
-    with disks.small(tmp_path / "data" / "nats", megabytes=48):
-        started = Victims(tmp_path)
-        try:
-            started.up.wait()
-            yield started
-        finally:
-            started.up.stop()
+    with disks.small(tmp_path / "data" / "nats", megabytes=48), breakable(tmp_path) as started:
+        yield started
 
 
-@pytest.fixture
-async def beside(cramped: Victims, tmp_path: Path) -> AsyncIterator[Oracle]:
-    """What is known outside of that stack."""
-    async with opened(cramped.state) as world:
-        await healthy(world)
-        yield await sworn(world, tmp_path / "ledger.jsonl")
-
-
-async def test_row_16_a_full_disk_of_the_broker(cramped: Victims, beside: Oracle) -> None:
+async def test_row_16_a_full_disk_of_the_broker(cramped: Victims, tmp_path: Path) -> None:
     """The outbox holds and says so, pages go on; once there is room the stack restarts the broker by itself."""
-    before = cramped.pid("nats")
-    async with beside.load(rate=20):
-        await beside.more(40)
-        with disks.filled(cramped.up.data_dir / "nats"):
-            full_at = time.monotonic()
+    async with beside(cramped, tmp_path) as oracle:
+        before = cramped.pid("nats")
+        async with oracle.load(rate=20):
+            await oracle.more(40)
+            with disks.filled(cramped.up.data_dir / "nats"):
+                full_at = time.monotonic()
 
-            async def shown() -> bool:
-                return await cramped.metric("escalation", WAITING, what="unpublished_event") > 15
+                async def shown() -> bool:
+                    return await cramped.metric("escalation", WAITING, what="unpublished_event") > 15
 
-            await eventually(shown, timeout=90)
-            seen = time.monotonic() - full_at
-            assert "does not store" in cramped.up.said()
-        room_at = time.monotonic()
-        await eventually(lambda: published(cramped), timeout=60)
-        healed = time.monotonic() - room_at
-    verdict = await beside.judge(first_page=5 * BUSY)
-    print(f"waited for 15 s, as metrics said {seen:.1f} s after; published {healed:.1f} s after", verdict)
-    assert beside.refusals.total() == 0
-    assert cramped.pid("nats") != before
+                await eventually(shown, timeout=90)
+                seen = time.monotonic() - full_at
+                assert "does not store" in cramped.up.said()
+            room_at = time.monotonic()
+            await eventually(lambda: published(cramped), timeout=60)
+            healed = time.monotonic() - room_at
+        verdict = await oracle.judge(first_page=5 * BUSY)
+        print(f"waited for 15 s, as metrics said {seen:.1f} s after; published {healed:.1f} s after", verdict)
+        assert oracle.refusals.total() == 0
+        assert cramped.pid("nats") != before
 
 
 async def published(victims: Victims) -> bool:

@@ -63,6 +63,7 @@ async def test_row_11_the_answer_to_a_commit_lost(victims: Victims, oracle: Orac
         assert again["alert"]["alert_id"] == there["alert_id"]
         assert again["alert"]["trigger_count"] == (1 if door == "request_id" else 2)
 
+        await world.expect_page(oracle.ada, alert_id=there["alert_id"], timeout=20)
         for verb in ("acknowledge", "close"):
             proxy.lose = answer_to(there["alert_id"], commits=True)
             lost, refused = proxy.lost, oracle.refusals[503]

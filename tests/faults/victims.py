@@ -145,6 +145,17 @@ class Victims:
         return row[0] if row else None
 
 
+@contextmanager
+def breakable(directory: Path, *, code: Path = ROOT) -> Iterator[Victims]:
+    """A stack with its data and its plan below a directory, stopped at the end of the block."""
+    victims = Victims(directory, code=code)
+    try:
+        victims.up.wait()
+        yield victims
+    finally:
+        victims.up.stop()
+
+
 def send(pid: int, number: signal.Signals) -> None:
     """Sends a signal to a process that may have ended."""
     try:

@@ -1,0 +1,38 @@
+"""Processes without file descriptors: 503, and well again when there is room (FAULTS 36)."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.faults.oracle import Oracle
+from tests.faults.victims import Victims
+
+FILES = 64
+BACK, BUSY = 5.0, 2.0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("victim", ["gateway", "escalation"])
+async def test_row_36_sixty_four_descriptors(victims: Victims, oracle: Oracle, victim: str) -> None:
+    """A crowd of connections takes all; calls on connections that are there go on, and afterwards everybody is served."""
+    await victims.otherwise(victim, files=FILES)
+    address = (
+        urlsplit(victims.state["gateway"]).netloc if victim == "gateway" else victims.state["grpc"][victim]
+    )
+    host, _, port = address.rpartition(":")
+    async with oracle.load():
+        await oracle.more(50)
+        async with AsyncExitStack() as crowd:
+            for _ in range(2 * FILES):
+                _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 5)
+                crowd.callback(writer.close)
+            await oracle.more(50)
+        left = time.monotonic()
+        took = await oracle.back_after(left)
+        await oracle.more(50)
+    print(f"back after {took:.1f} s", await oracle.judge(first_page=60.0))
+    assert took < BACK * BUSY
+    await victims.otherwise(victim)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PIECE = 4096
+PAGE, LARGEST = 4096, 64 << 20
 
 
 @contextmanager
@@ -27,12 +27,17 @@ def small(directory: Path, *, megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def filled(directory: Path) -> Iterator[None]:
-    """The disk without a byte of room, until the end of the block."""
+    """The disk without a page of room, whoever else takes some meanwhile, until the end of the block."""
     filler = directory / "filler"
     try:
         with filler.open("wb", buffering=0) as file:
-            size = os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize
-            os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            taken, piece = 0, LARGEST
+            while piece >= PAGE:
+                try:
+                    os.posix_fallocate(file.fileno(), taken, piece)
+                    taken += piece
+                except OSError:
+                    piece //= 2
         yield
     finally:
         filler.unlink(missing_ok=True)

@@ -70,6 +70,10 @@ def operates(*lines: str) -> Callable[[Callable[Concatenate[Operator, P], None]]
                 _fail(out, AWAY, {"status": "UNAVAILABLE", "message": str(error)})
             except Refused as error:
                 _fail(out, FAILED, error.error)
+            except BrokenPipeError:  # whoever read the answer has seen enough
+                raise
+            except OSError as error:
+                _fail(out, FAILED, {"status": "UNKNOWN", "message": error.strerror or str(error)})
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         run.__signature__ = inspect.Signature([*_keywords(own), *SHARED])  # type: ignore[attr-defined]

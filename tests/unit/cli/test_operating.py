@@ -164,5 +164,20 @@ def test_starting_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_answer_that_cannot_be_written() -> None:
+    """Is told as any failure is."""
+    page = b'{"silence_rules": [], "next_page_token": ""}'
+    with (
+        gateway({"/api/alert/silence-rules?page_size=1000": (200, page)}) as url,
+        Path("/dev/full").open("w") as full,
+    ):
+        told = ["silence", "list", "--all", "--gateway", url, "--token", "t"]
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *told], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "tocsin: No space left on device\n")
+
+
 def test_what_senders_write_moves_no_cursor() -> None:
     assert printable("a\x1b[31mb\r\x9b\x07 ✓\tc\n") == "a�[31mb��� ✓\tc\n"

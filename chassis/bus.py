@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from prometheus_client import Counter
 from chassis.cloudevents import Message, Received
 from chassis.errors import Unavailable
 from chassis.loop import reason_of
+from chassis.window import Window
 
 __all__ = ["Bus", "Epoch", "Received", "StreamState"]
 
@@ -41,7 +41,6 @@ Handle = Callable[[Sequence[Received]], Awaitable[None]]
 _DENIED = "permissions violation for publish"
 _NO_MESSAGES, _EXPIRED, _HEARTBEAT = "404", "408", "100"
 _STREAM_DIFFERS, _STREAM_MISSING = "JETSTREAM_10058", "JETSTREAM_10059"
-_ACK = re.compile(rb'\{"stream":"[^"]+",\s*"seq":(\d+)')
 _log = structlog.get_logger()
 _errors = Counter("tocsin_bus_errors_total", "Errors of the broker and its connection.", ["reason"])
 
@@ -64,36 +63,6 @@ class Epoch:
     behind: int
 
 
-class _Window:
-    """Messages under way, and what the broker has answered to each: its place in the stream, or a problem."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.seqs: list[int | None] = [None] * len(messages)
-        self.subjects = {f'"{message.subject.lower()}"' for message in messages}
-        self.left = len(messages)
-        self.problem = ""
-        self.done = asyncio.Event()
-
-    def answer(self, place: int, msg: Msg) -> None:
-        if found := _ACK.match(msg.data):
-            self.seqs[place] = int(found[1])
-        elif not self.problem:
-            self.problem = json.loads(msg.data)["error"]["description"] if msg.data else "no stream"
-        self.left -= 1
-        if not self.left:
-            self.done.set()
-
-    def denied(self, text: str) -> None:
-        """Ends the waiting when a denial, as the broker words it, is of a subject of this window."""
-        if any(subject in text for subject in self.subjects):
-            self.problem = text
-            self.done.set()
-
-    def acknowledged(self) -> list[int]:
-        end = self.seqs.index(None) if None in self.seqs else len(self.seqs)
-        return [seq for seq in self.seqs[:end] if seq is not None]
-
-
 class Bus:
     """One connection to the broker, which may be away at any time: what needs it waits or says so."""
 
@@ -109,7 +78,7 @@ class Bus:
         self._keeper: asyncio.Task[None] | None = None
         self._streams: dict[str, dict[str, Any]] = {}
         self._pulls: dict[str, _Pull] = {}
-        self._windows: dict[int, _Window] = {}
+        self._windows: dict[int, Window] = {}
         self._numbers = count()
         self._told = set[tuple[str, str]]()
 
@@ -175,19 +144,30 @@ class Bus:
         await self._api(f"CONSUMER.DELETE.{stream}.{durable}", {})
 
     async def publish(self, messages: Sequence[Message]) -> list[int]:
-        """The places in the stream of the messages acknowledged within 5 s, from the front.
+        """The places in the stream of the messages that it has, from the front.
 
-        Fewer than given when one was not acknowledged: the reason is logged, and nothing raised. All of them are sent
-        before the first acknowledgement is awaited.
+        Each message names the one before it, so what the broker answers within 5 s to the first and the last tells of
+        all. Where it does not, because one has failed or was there already, all are sent again and each is answered
+        for: the broker drops those that it has. Fewer than given when one was not acknowledged: the reason is logged,
+        and nothing raised.
         """
         if not self.connected:
             return []
+        window = await self._send(Window(messages, {0, len(messages) - 1}))
+        if not window.left and len(window.acknowledged()) < len(messages):
+            window = await self._send(Window(messages, range(len(messages))))
+        if window.problem:
+            self._report("NOT_ACKNOWLEDGED", window.problem)
+        return window.acknowledged()
+
+    async def _send(self, window: Window) -> Window:
+        """Sends all of a window before it waits for the first answer; what went wrong is the window's problem."""
         client, number = self._client, next(self._numbers)
-        window = self._windows[number] = _Window(messages)
+        self._windows[number] = window
         try:
             async with asyncio.timeout(ANSWER):
-                for place, message in enumerate(messages):
-                    reply = f"{self._acks}.{number}.{place}"
+                for place, message in enumerate(window.messages):
+                    reply = f"{self._acks}.{number}.{place}" if place in window.asked else ""
                     await client.publish(message.subject, message.data, reply, message.headers)
                     if place % YIELD == 0:
                         await asyncio.sleep(0)
@@ -196,9 +176,7 @@ class Bus:
             window.problem = window.problem or reason_of(error)
         finally:
             del self._windows[number]
-        if window.problem:
-            self._report("NOT_ACKNOWLEDGED", window.problem)
-        return window.acknowledged()
+        return window
 
     async def consume(
         self,
@@ -316,7 +294,7 @@ class Bus:
     async def _on_ack(self, msg: Msg) -> None:
         _, number, place = msg.subject.rsplit(".", 2)
         if window := self._windows.get(int(number)):
-            window.answer(int(place), msg)
+            window.answer(int(place), msg.data)
 
     async def _ensure_streams(self) -> None:
         for name, config in self._streams.items():

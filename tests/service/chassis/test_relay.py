@@ -150,6 +150,7 @@ async def test_of_a_window_only_what_is_acknowledged_from_the_front_counts(bus: 
     assert await bus.publish([message("a", ""), message("b", "a"), message("c", "b")]) == [1, 2, 3]
     assert await bus.publish([message("d", "c"), message("f", "e"), message("g", "f")]) == [4]
     assert await bus.publish([message("d", ""), message("e", "d")]) == [4, 5]
+    assert await bus.publish([message("c", ""), message("h", "c"), message("e", "h")]) == [3], "h is not at 4"
 
 
 async def test_a_session_that_is_ended_comes_back(db: Database, bus: Bus) -> None:

@@ -24,8 +24,8 @@ TOUCH = timedelta(milliseconds=500)
 GATHER, LONGEST, TURN, INSPECT = 0.002, 0.032, 1.0, 5.0
 """Seconds: between two turns, of a leader that is busy all the time, of one turn, and between two looks at the broker's
 stream."""
-MANY = 16
-"""Events in one turn from which on a leader counts as busy."""
+MANY = 4
+"""Events in one turn from which on a leader counts as busy: turns cost as much as forty events."""
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])
 _refilled = Counter("tocsin_relay_refilled_total", "Events that the broker had lost.", ["stream"])

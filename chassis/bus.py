@@ -185,12 +185,13 @@ class Bus:
         durable: str,
         subjects: Sequence[str],
         handle: Handle,
-        batch: int = 256,
+        batch: int = 1000,
         gather: timedelta = timedelta(),
     ) -> None:
         """Hands the stream's messages to `handle` in batches, in order, for ever; only cancellation ends it.
 
         Batches that are not full are `gather` apart: what comes alone is handled at once, what follows it waits for others.
+        With it the next batch is on its way while one is handled.
         A batch is acknowledged when `handle` has returned. When it raises, the batch is given back and comes again
         after 0.1 s, doubling up to 2 s. The durable consumer is made where it is missing, from the first message on.
         """
@@ -350,6 +351,8 @@ class _Pull:
                 await self._wait()
                 if len(self._held) < self._batch:
                     await asyncio.sleep(max(0.0, handled_at + self._gather - time.monotonic()))
+                if self._gather:
+                    await self._ask()
                 batch = list(self._held)[: self._batch]
                 try:
                     await self._handle([Received.read(msg) for msg in batch])
@@ -390,16 +393,19 @@ class _Pull:
             self._arrived.clear()
             if self._over:
                 raise Unavailable(self._over, reason="CONSUMER_GONE")
-            if self._wanted <= 0:
-                self._wanted = self._batch
-                request = {"batch": self._batch, "expires": int(PULL * SECOND)}
-                subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}"
-                await self._client.publish(subject, json.dumps(request).encode(), self._inbox)
+            await self._ask()
             try:
                 async with asyncio.timeout(PULL + 1):
                     await self._arrived.wait()
             except TimeoutError:
                 self._wanted = 0
+
+    async def _ask(self) -> None:
+        if self._wanted <= 0:
+            self._wanted = self._batch
+            request = json.dumps({"batch": self._batch, "expires": int(PULL * SECOND)})
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}"
+            await self._client.publish(subject, request.encode(), self._inbox)
 
     async def _on_message(self, msg: Msg) -> None:
         if msg.reply.startswith("$JS.ACK."):

@@ -134,10 +134,4 @@ class Consumer:
             await fresh(conn, self.name, [event.id])
             await conn.execute(_BURY, letter)
         _events.labels(self.name, "dead").inc()
-        _log.error(
-            "event_dead",
-            consumer=self.name,
-            event_id=str(event.id),
-            type=event.type,
-            reason=reason_of(error),
-        )
+        _log.error("event_dead", consumer=self.name, event_id=str(event.id), reason=reason_of(error))

@@ -16,7 +16,7 @@ ALERTS, ALERT_SUBJECTS = "TOCSIN_ALERT", ("alert.>",)
 NOTIFICATIONS, NOTIFICATION_SUBJECTS = "TOCSIN_NOTIFICATION", ("notification.>",)
 
 GATHER = timedelta(milliseconds=50)
-"""How far batches are apart: joining fifty events costs little more than joining one."""
+"""How far batches are apart that are not full: joining fifty events costs little more than joining one."""
 _PLANNED_ONCE = text("set local plan_cache_mode = force_generic_plan")
 """Planning the join takes ten times as long as executing it, and does not depend on what is joined."""
 

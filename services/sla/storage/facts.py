@@ -27,13 +27,13 @@ def _row(side: str, columns: Sequence[str]) -> str:
 
 
 _DELTAS = ", ".join(
-    f"coalesce({plus}, 0) - coalesce({minus}, 0) as {name}"
+    f"sum(coalesce({plus}, 0) - coalesce({minus}, 0)) as {name}"
     for name, plus, minus in zip(MEASURES, measures("(m.gained)"), measures("(m.lost)"), strict=True)
 )
-_CODES = ", ".join(
-    f"case when ({plus}) is distinct from ({minus}) then {plus} end,"
-    f" -case when ({plus}) is distinct from ({minus}) then {minus} end"
+_MARKS = " || ".join(
+    f"coalesce(array_agg({sign}({one})) filter (where ({one}) is distinct from ({other}) and ({one}) is not null), '{{}}')"
     for plus, minus in zip(codes("(m.gained)"), codes("(m.lost)"), strict=True)
+    for sign, one, other in (("", plus, minus), ("-", minus, plus))
 )
 
 _JOIN = text(
@@ -67,15 +67,15 @@ _JOIN = text(
     deltas as (
         select (cell).severity as severity, date_trunc('hour', (cell).opened_at, 'UTC') as starts_at,
             (cell).policy_id as policy_id, (cell).source as source,
-            (cell).schedules as schedules, (cell).responders as responders, {_DELTAS}, array_remove(array[{_CODES}], null) as marks
-        from moves m where (cell).opened_at is not null),
+            (cell).schedules as schedules, (cell).responders as responders, {_DELTAS}, {_MARKS} as marks
+        from moves m where (cell).opened_at is not null group by 1, 2, 3, 4, 5, 6),
     {spread("deltas")}
     {WRITE}"""
 )
 """The join of domain.fact, row by row, and what it adds to the hours; a test holds both to what the domain says.
 
 What stays in its cells adds the difference; what moves, because its severity changed, say, is taken from the cells
-where it was and added to those where it is.
+where it was and added to those where it is. What counts in the same cells is summed before it is spread over them.
 """
 
 _PAGES = text(

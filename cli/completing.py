@@ -43,4 +43,5 @@ POLICIES = resources("/escalation-policies", "escalation_policies", "policy_id",
 SILENCES = resources(
     "/silence-rules", "silence_rules", "silence_rule_id", "comment", state=["PENDING", "ACTIVE"]
 )
+TARGETS = resources("/sla/targets", "targets", "target_id", "display_name")
 INTEGRATIONS = resources("/integrations", "integrations", "integration_id", "display_name")

@@ -9,7 +9,7 @@ from cli.api import Json
 from cli.moments import shown, spoken
 from cli.operating import Operator, operates
 from cli.output import facts, table
-from cli.sla.periods import END, LABEL, POLICY, RESPONDER, SCHEDULE, SEVERITY, SOURCE, START, period
+from cli.sla.periods import END, LABEL, POLICY, RESPONDER, SCHEDULE, SEVERITY, SOURCE, START, asked, period
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,12 +46,7 @@ def overview(
     found = operator.api.get(
         "/sla/overview",
         **period(start, end, operator.now),
-        severity=[one.upper() for one in severity or []],
-        policy_id=policy,
-        source=source,
-        schedule_id=schedule,
-        responder_id=responder,
-        label=label or [],
+        **asked(severity, policy, source, schedule, responder, label),
     )
     operator.out.show(found, *drawn(found))
 
@@ -64,14 +59,15 @@ def compare(
     severity: SEVERITY = None,
     policy: POLICY = "",
     source: SOURCE = "",
+    schedule: SCHEDULE = "",
+    responder: RESPONDER = "",
+    label: LABEL = None,
 ) -> None:
     """Show the figures of a period beside those of the period of the same length before it."""
     found = operator.api.get(
         "/sla/compare",
         **period(start, end, operator.now),
-        severity=[one.upper() for one in severity or []],
-        policy_id=policy,
-        source=source,
+        **asked(severity, policy, source, schedule, responder, label),
     )
     before, now, changes = found["previous"], found["current"], found["changes"]
     rows = [

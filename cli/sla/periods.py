@@ -25,5 +25,24 @@ def period(start: str, end: str, now: datetime) -> dict[str, object]:
     return {"start": _instant("--start", start, now), "end": _instant("--end", end, now)}
 
 
+def asked(
+    severity: list[str] | None,
+    policy: str,
+    source: str,
+    schedule: str,
+    responder: str,
+    label: list[str] | None,
+) -> dict[str, object]:
+    """The query parameters of a filter."""
+    return {
+        "severity": [one.upper() for one in severity or []],
+        "policy_id": policy,
+        "source": source,
+        "schedule_id": schedule,
+        "responder_id": responder,
+        "label": label or [],
+    }
+
+
 def _instant(option: str, text: str, now: datetime) -> str:
     return rfc3339(instant_of(option, lambda: past(text, now=now))) if text else ""

@@ -1,4 +1,4 @@
-"""Events into figures: a backlog taken in by one process, and how soon an event is seen in the overview.
+"""Events into figures: a backlog taken in by one process, and how soon an event is seen, also beside poison.
 
 `python -m tests.bench.events 100000` does it with a backlog of that many events.
 """
@@ -26,7 +26,7 @@ from cli.stack.services import grpc_healthy
 from tests.bench.process import KEY, process
 from tests.fixtures.nats import start_nats
 from tests.fixtures.postgres import PASSWORDS, start_postgres
-from tests.unit.sla.histories import History, Severity
+from tests.unit.sla.histories import History, Severity, received
 from tocsin.sla.v1.sla_service_pb2 import GetOverviewRequest
 from tocsin.sla.v1.sla_service_pb2_grpc import SlaServiceStub
 
@@ -94,12 +94,15 @@ def taken(url: str, events: int) -> float:
             time.sleep(0.1)
 
 
-async def seen(broker: Nats, address: str) -> list[float]:
-    """Milliseconds from the publishing of an alert's first event until the overview counts it, at 100 events/s."""
+async def seen(broker: Nats, address: str, *, poison: int) -> list[float]:
+    """Milliseconds from the publishing of an alert's first event until the overview counts it, at 100 events/s.
+
+    After every so many alerts there is one event that cannot be read; none for 0.
+    """
     bus = Bus(broker.url(), name="tocsin")
     await bus.connect()
     wire = channel(address, token=mint(KEY, subject="bench", scopes=["admin"]))
-    stub, source = SlaServiceStub(wire), "watched"
+    stub, source = SlaServiceStub(wire), f"watched-{poison}"
     known, sent = 0, list[float]()
     waits = list[float]()
 
@@ -118,6 +121,8 @@ async def seen(broker: Nats, address: str) -> list[float]:
         await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
         sent.append(time.perf_counter())
         await published(bus, History(opened_at=datetime.now(UTC), source=source).opened().events)
+        if poison and number % poison == poison - 1:
+            await published(bus, [received("alert.opened", b"\xff")])
     async with asyncio.timeout(30):
         await looking
     await wire.close()
@@ -144,14 +149,14 @@ def main() -> None:
             }
             with process("sla", environment, lambda: grpc_healthy(address)):
                 print(f"  {taken(url, events):,.0f} events/s of a backlog of {events:,}", flush=True)
-                waits = uvloop.run(seen(nats, address))
+                calm = uvloop.run(seen(nats, address, poison=0))
+                poisoned = uvloop.run(seen(nats, address, poison=100))
         finally:
             postgres.stop()
             nats.stop()
-    cuts = statistics.quantiles(waits, n=100)
-    print(
-        f"  seen in the overview after {statistics.median(waits):.0f} ms, p99 {cuts[98]:.0f} ms, at {RATE}/s"
-    )
+    for name, waits in (("", calm), (" beside 1 % poison", poisoned)):
+        late = statistics.quantiles(waits, n=100)[98]
+        print(f"  seen after {statistics.median(waits):.0f} ms, p99 {late:.0f} ms, at {RATE}/s{name}")
 
 
 if __name__ == "__main__":

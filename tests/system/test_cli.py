@@ -229,6 +229,18 @@ async def test_the_figures_of_a_source(world: World, tocsin: Shell) -> None:
 
     assert (await eventually(counted, timeout=PATIENCE))["mtta_seconds"]["avg"] is None
     assert "to acknowledgement" in await tocsin.ok("sla", "--source", world.mark, "--severity", "critical")
+    days = await tocsin.json("sla", "series", "--start", "1h", "--source", world.mark, "--step", "hour")
+    assert sum(point["overview"]["total_alerts"] for point in days["points"]) == 1
+    listed = await tocsin.ok("sla", "facts", "--source", world.mark, "--counted", "unacked")
+    assert "CRITICAL" in listed
+
+
+async def test_targets_are_made_listed_and_ended(world: World, tocsin: Shell) -> None:
+    name, matcher = world.own("t"), f'source="{world.mark}"'
+    made = await tocsin.json("sla", "targets", "add", name, matcher, "--acknowledge", "5m", "--over", "7d")
+    assert (made["acknowledge_within"], made["budget_window"]) == ("300s", "604800s")
+    assert name in await tocsin.ok("sla", "targets", "list")
+    await tocsin.ok("sla", "targets", "delete", name)
 
 
 async def test_policies_are_shown(world: World, tocsin: Shell) -> None:

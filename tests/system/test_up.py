@@ -78,13 +78,46 @@ async def test_stack_json_names_everything_that_answers(shared: Up) -> None:
     assert superuser == ("on", "tocsin")
 
 
-async def test_every_process_of_it_serves_metrics(shared: Up) -> None:
-    for address in shared.state["metrics"].values():
+def measured(up: Up) -> dict[str, set[str]]:
+    """The samples that each process tells of, without their values."""
+    found = {}
+    for name, address in up.state["metrics"].items():
         where = urlsplit(address)
         connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=5)
         connection.request("GET", where.path)
-        assert connection.getresponse().status == 200
+        answer = connection.getresponse()
+        assert answer.status == 200
+        lines = answer.read().decode().splitlines()
+        found[name] = {line.rpartition(" ")[0] for line in lines if line and line[0] != "#"}
         connection.close()
+    return found
+
+
+async def test_every_process_tells_of_what_waits_in_it(shared: Up) -> None:
+    """The ages and backlogs that the alarms of deploy/prometheus are about."""
+    waiting = {
+        "roster": ("unpublished_event", "due_timer"),
+        "escalation": ("unpublished_event", "due_timer", "unsent_page"),
+        "notify": ("unpublished_event", "due_timer", "unsent_page"),
+        "sla": ("unpublished_event", "due_timer"),
+    }
+    consumed = {
+        "escalation": ("TOCSIN_ROSTER", "TOCSIN_NOTIFICATION"),
+        "notify": ("TOCSIN_ALERT",),
+        "sla": ("TOCSIN_ALERT", "TOCSIN_NOTIFICATION"),
+    }
+
+    def told() -> bool:
+        samples = measured(shared)
+        for service, names in waiting.items():
+            wanted = {f'tocsin_oldest_waiting_seconds{{service="{service}",what="{what}"}}' for what in names}
+            wanted.add(f'tocsin_dead_letters{{service="{service}"}}')
+            for stream in consumed.get(service, ()):
+                wanted.add(f'tocsin_consumer_lag_events{{consumer="{service}",stream="{stream}"}}')
+            assert wanted <= samples[service], wanted - samples[service]
+        return bool(samples["gateway"])
+
+    await eventually(told, timeout=30)
 
 
 def test_a_second_up_on_the_same_data_is_refused(shared: Up) -> None:

@@ -18,9 +18,7 @@ _NOISY = text(
         select value, sign, {", ".join(f"rollups.{name}" for name in _SUMS)}
         from json_to_recordset(cast(:cells as json)) as cells
             (place int, sign int, grain text, start timestamptz, until timestamptz)
-        join rollups on dimension = 'source' and severity = any (
-                case cells.grain when 'h' then cast(:hourly as text[]) else cast(:filed as text[]) end)
-            and rollups.grain = cells.grain and starts_at >= cells.start and starts_at < cells.until
+        join rollups on dimension = 'source' and severity = any (cast(:filed as text[])) and rollups.grain = cells.grain and starts_at >= cells.start and starts_at < cells.until
         union all
         select value, sign, {", ".join(f"rollup_changes.{name}" for name in _SUMS)}
         from json_to_recordset(cast(:hours as json)) as hours

@@ -40,6 +40,21 @@ class Folder:
         return timedelta() if folded == changes.FOLD else None
 
 
+class _Ahead:
+    """Tells whoever watches a run how much of its next blocks is done."""
+
+    def __init__(self, db: Database, run: Run) -> None:
+        self._db = db
+        self._run = run
+        self._facts = 0
+
+    async def add(self, facts: int) -> None:
+        """So many more."""
+        self._facts += facts
+        async with self._db.begin() as conn:
+            await runs.advance(conn, self._run.run_id, self._facts)
+
+
 class Rebuilder:
     """Goes on with runs, two blocks of days at a time: one that is killed in them does those blocks again."""
 
@@ -62,14 +77,15 @@ class Rebuilder:
 
     async def _block(self, conn: AsyncConnection, run: Run) -> Run:
         span = await rebuilding.span(conn)
-        if run.next_at is None:
-            run = replace(run, total=await runs.facts(conn))
         if span is None or (run.next_at and run.next_at >= span.end):
             return self._over(run)
-        start = max(span.start, run.next_at or span.start)
+        if run.next_at is None:  # what there is to do is told before the first of it is done
+            return replace(run, total=await runs.facts(conn), next_at=span.start)
+        start = max(span.start, run.next_at)
         ends = [start + number * rebuilding.BLOCK for number in range(1, AT_ONCE + 1)]
         blocks = [Window(end - rebuilding.BLOCK, end) for end in ends if end <= span.end]
-        did = await asyncio.gather(*(self._one(run.kind, block) for block in blocks))
+        ahead = _Ahead(self._db, run)
+        did = await asyncio.gather(*(self._one(run.kind, block, ahead.add) for block in blocks))
         return replace(
             run,
             next_at=blocks[-1].end,
@@ -77,12 +93,12 @@ class Rebuilder:
             differences=run.differences + sum(differences for differences, _ in did),
         )
 
-    async def _one(self, kind: Kind, block: Window) -> tuple[int, int]:
+    async def _one(self, kind: Kind, block: Window, told: rebuilding.Told) -> tuple[int, int]:
         """One block, on a transaction of its own: how many numbers differ, and of how many facts."""
         async with self._db.begin() as conn:
             if kind is Kind.CHECK:
-                return await rebuilding.differences(conn, block)
-            return 0, await rebuilding.rebuild(conn, block)
+                return await rebuilding.differences(conn, block, told)
+            return 0, await rebuilding.rebuild(conn, block, told)
 
     async def _stream(self, conn: AsyncConnection, run: Run) -> Run:
         """Begins with the first event again, then waits until nothing is left."""

@@ -55,7 +55,7 @@ def _message(run: Run) -> upkeep_service_pb2.SlaRun:
         run_id=str(run.run_id),
         kind=upkeep_service_pb2.SlaRun.Kind.Value(run.kind),
         state=upkeep_service_pb2.SlaRun.State.Value(run.state),
-        done=run.done,
+        done=run.done + run.ahead,
         total=run.total,
         differences=run.differences,
         requested_at=timestamp(run.requested_at),

@@ -23,7 +23,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How far a run has come: everything before `next_at` is done; None when it has not begun."""
+    """How far a run has come: everything before `next_at` is done; None when it has not begun.
+
+    `ahead` is what was done since, and is done again when the run is killed.
+    """
 
     run_id: UUID
     kind: Kind
@@ -34,3 +37,4 @@ class Run:
     done: int = 0
     total: int = 0
     differences: int = 0
+    ahead: int = 0

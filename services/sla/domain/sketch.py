@@ -5,6 +5,7 @@ value given for a bucket is at most (GAMMA - 1) / (GAMMA + 1) = 0.99 % away from
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
@@ -37,4 +38,4 @@ def _between(numbers: list[int], upto: list[int], place: float) -> float:
 
 def _at(numbers: list[int], upto: list[int], rank: int) -> float:
     """The value of a rank, counted from 0."""
-    return middle(next(number for number, total in zip(numbers, upto, strict=True) if total > rank))
+    return middle(numbers[bisect_right(upto, rank)])

@@ -1,6 +1,6 @@
 """Cells made anew from facts, and held against them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,7 @@ from services.sla.domain.figures import Window
 from services.sla.storage.changes import ALL, CELL, DIMENSIONS, TOTALS, filing, placed, spread
 from services.sla.storage.measures import MEASURES, key, marks, measures
 
+Told = Callable[[int], Awaitable[None]]
 BLOCK, DAY = LENGTH[Grain.BLOCK], LENGTH[Grain.DAY]
 _ROOM = "set local work_mem = '64MB'; set local hash_mem_multiplier = 4; set local statement_timeout = 0"
 """Every bucket of every cell passes through, and a million facts take longer than a request may."""
@@ -127,8 +128,10 @@ async def span(conn: AsyncConnection) -> Window | None:
     return Window(start, last - (last - EPOCH) % BLOCK + BLOCK)
 
 
-async def rebuild(conn: AsyncConnection, block: Window) -> int:
+async def rebuild(conn: AsyncConnection, block: Window, told: Told | None = None) -> int:
     """Makes the rollups of whole blocks anew from their facts, and forgets what was there; how many facts.
+
+    `told` hears after each day how many facts it had.
 
     The transaction must be new: what it sees of facts and changes is of one instant. Events may go on coming in; what
     they change after it is kept as changes. Any number of blocks may be rebuilt at once.
@@ -137,23 +140,36 @@ async def rebuild(conn: AsyncConnection, block: Window) -> int:
         await conn.execute(text(demand))
     for table in ("rollup_changes", "rollups"):
         await conn.execute(text(f"delete from {table} where {_WITHIN}"), _said(block))
+    facts = 0
     for day in _days(block):
         for statement in _DAILY:
             await conn.execute(statement, _said(day))
+        facts += await _count(conn, day, told)
     for statement in _BLOCKS:
         await conn.execute(statement, _said(block))
-    return int((await conn.execute(_COUNT, _said(block))).scalar_one())
+    return facts
 
 
-async def differences(conn: AsyncConnection, block: Window) -> tuple[int, int]:
+async def differences(conn: AsyncConnection, block: Window, told: Told | None = None) -> tuple[int, int]:
     """How many numbers of whole blocks are not what their facts say, and of how many facts.
 
-    Each statement looks at one instant, and events may go on coming in.
+    Each statement looks at one instant, and events may go on coming in. `told` hears after each day how many facts it
+    had.
     """
     await conn.execute(text(_ROOM))
-    wrong = [int((await conn.execute(_CHECK_DAY, _said(day))).scalar_one()) for day in _days(block)]
-    wrong.append(int((await conn.execute(_CHECK_BLOCK, _said(block))).scalar_one()))
-    return sum(wrong), int((await conn.execute(_COUNT, _said(block))).scalar_one())
+    wrong = int((await conn.execute(_CHECK_BLOCK, _said(block))).scalar_one())
+    facts = 0
+    for day in _days(block):
+        wrong += int((await conn.execute(_CHECK_DAY, _said(day))).scalar_one())
+        facts += await _count(conn, day, told)
+    return wrong, facts
+
+
+async def _count(conn: AsyncConnection, day: Window, told: Told | None) -> int:
+    facts = int((await conn.execute(_COUNT, _said(day))).scalar_one())
+    if told is not None:
+        await told(facts)
+    return facts
 
 
 def _days(window: Window) -> Iterator[Window]:

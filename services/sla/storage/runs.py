@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.sla.domain.run import Kind, Run, State
 
-_COLUMNS = "run_id, kind, state, requested_at, finished_at, next_at, done, total, differences"
+_COLUMNS = "run_id, kind, state, requested_at, finished_at, next_at, done, total, differences, ahead"
+
+_ALONE = "select pg_try_advisory_xact_lock(hashtext('runs'), hashtext(current_schema()))"
 
 
 async def add(conn: AsyncConnection, run: Run, request_id: str) -> Run:
@@ -35,25 +37,24 @@ async def find(conn: AsyncConnection, run_id: UUID) -> Run | None:
 
 
 async def claim(conn: AsyncConnection) -> Run | None:
-    """The oldest run under way, locked for as long as its next blocks take; None when there is none, or another
-    replica is at it."""
+    """The oldest run under way, for this transaction alone, as long as its next blocks take; None when there is none,
+    or another replica is at it."""
     await conn.execute(text("set local idle_in_transaction_session_timeout = 0"))
+    if not (await conn.execute(text(_ALONE))).scalar_one():
+        return None
     row = await conn.execute(
-        text(
-            f"""select {_COLUMNS} from runs where state = 'RUNNING' order by requested_at limit 1
-            for update skip locked"""
-        )
+        text(f"select {_COLUMNS} from runs where state = 'RUNNING' order by requested_at limit 1")
     )
     found = row.mappings().one_or_none()
     return None if found is None else _run(found)
 
 
 async def save(conn: AsyncConnection, run: Run) -> None:
-    """Writes how far a run has come."""
+    """Writes how far a run has come; what was ahead is in it."""
     await conn.execute(
         text(
             """update runs set state = :state, finished_at = :finished_at, next_at = :next_at, done = :done,
-                total = :total, differences = :differences where run_id = :run_id"""
+                total = :total, differences = :differences, ahead = 0 where run_id = :run_id"""
         ),
         {
             "state": run.state,
@@ -64,6 +65,13 @@ async def save(conn: AsyncConnection, run: Run) -> None:
             "differences": run.differences,
             "run_id": run.run_id,
         },
+    )
+
+
+async def advance(conn: AsyncConnection, run_id: UUID, ahead: int) -> None:
+    """Writes how much of the next blocks is done."""
+    await conn.execute(
+        text("update runs set ahead = :ahead where run_id = :run_id"), {"ahead": ahead, "run_id": run_id}
     )
 
 

@@ -193,8 +193,14 @@ async def test_a_check_finds_what_is_wrong_and_a_rebuild_mends_it(db: Database) 
             await conn.execute(text(harm))
         assert await wrong(db) > 0
         span = await everything(db)
+        days = list[int]()
+
+        async def heard(of_day: int, days: list[int] = days) -> None:
+            days.append(of_day)
+
         async with db.begin() as conn:
-            assert await rebuilding.rebuild(conn, span) == len(facts)
+            assert await rebuilding.rebuild(conn, span, heard) == len(facts)
+        assert sum(days) == len(facts)
         assert await wrong(db) == 0
         await assert_everything(db, dice, facts)
 
@@ -243,7 +249,8 @@ async def test_a_killed_rebuild_goes_on(db: Database) -> None:
         await conn.execute(text("update rollups set total = total + 1"))
         run = await runs.add(conn, Run(ids.uuid7(), Kind.FACTS, State.RUNNING, NOW), "")
     async with db.begin() as conn:
-        await conn.execute(text("lock table rollups in access exclusive mode"))
+        await rebuilder.work()
+        await conn.execute(text("lock table rollups in share mode"))
         working = asyncio.create_task(rebuilder.work())
 
         async def waits() -> bool:

@@ -72,14 +72,17 @@ class Victims:
         await asyncio.to_thread(self.up.wait)
 
     @contextmanager
-    def stopped(self, name: str) -> Iterator[int]:
-        """A part that is there and does nothing, until the end of the block."""
+    def stopped(self, name: str) -> Iterator[None]:
+        """A part, with its children, that is there and does nothing, until the end of the block."""
         pid = self.pid(name)
-        os.kill(pid, signal.SIGSTOP)
+        family = [pid, *children(pid)]  # Postgres serves each session by a child
+        for one in family:
+            send(one, signal.SIGSTOP)
         try:
-            yield pid
+            yield
         finally:
-            send(pid, signal.SIGCONT)
+            for one in family:
+                send(one, signal.SIGCONT)
 
     async def otherwise(self, name: str, **plan: Any) -> None:
         """Starts a service again, and ever after, as the plan says (inside/sitecustomize.py)."""
@@ -154,6 +157,19 @@ def breakable(directory: Path, *, code: Path = ROOT) -> Iterator[Victims]:
         yield victims
     finally:
         victims.up.stop()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that are there."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == pid:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -84,9 +84,13 @@ def prometheus(victims: Victims, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.mark.parametrize(
     ("stopped", "alarms"),
     [
-        (["nats", "notify"], {"TocsinEventsUnpublished", "TocsinPageUnsent", "TocsinProcessDown"}),
-        (["postgres"], {"TocsinWatchdogSilent"}),
-        (["escalation"], {"TocsinWatchdogSilent", "TocsinProcessDown"}),
+        pytest.param(
+            ["nats", "notify"],
+            {"TocsinEventsUnpublished", "TocsinPageUnsent", "TocsinProcessDown"},
+            id="broker",
+        ),
+        pytest.param(["postgres"], {"TocsinWatchdogSilent"}, id="postgres"),
+        pytest.param(["escalation"], {"TocsinWatchdogSilent", "TocsinProcessDown"}, id="watchdog"),
     ],
 )
 async def test_row_37_what_stands_still_alarms(

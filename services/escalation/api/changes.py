@@ -34,8 +34,8 @@ class RuleChanges:
     ) -> AsyncIterator[AsyncConnection]:
         """A transaction that may add something that belongs to the team, which may be none.
 
-        With `review`, the name of a rule, the alerts that it concerns are judged anew from `at` on. Raises Denied when
-        the caller is not in the team.
+        With `review`, the name of a rule, the alerts that it concerns are judged anew from `at` on. Raises Invalid when
+        there is no such team, Denied when the caller is not in it.
         """
         await self._ownership.check("", team_id)
         async with self._begin(review, at) as conn:

@@ -166,6 +166,8 @@ class Input:
 
     async def _check_address(self, channel: Channel | None, address: str, problems: Problems) -> None:
         match channel:
+            case Channel.IN_APP:
+                return  # that there is no such method has been said
             case Channel.EMAIL:
                 problem = email_problem(address) if address else "is required; want an e-mail address"
             case Channel.CHAT:
@@ -187,7 +189,7 @@ class Input:
         if channel in (Channel.EMAIL, Channel.CHAT):
             if secret:
                 problems.add("secret", f"is for webhooks; {channel} has none")
-        elif secret_key(secret) is None:
+        elif channel is not Channel.IN_APP and secret_key(secret) is None:
             problems.add("secret", "is not a key; want 'whsec_' and base64 of 24 to 64 bytes")
 
     def _check_rules(self, method: ContactMethod, problems: Problems) -> None:

@@ -1,5 +1,6 @@
 """Which addresses a webhook may go to: the public Internet, and what an operator allows besides."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -38,6 +39,8 @@ DENIED: tuple[tuple[str, str], ...] = (
 )
 """An explicit list: `is_global` of Python 3.11 calls NAT64, 6to4 and multicast global."""
 
+_NUMBER = re.compile(r"0x[0-9a-f]{1,16}|0[0-7]{0,20}|[1-9][0-9]{0,15}", re.I | re.ASCII)
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _DENIED: tuple[tuple[Network, str], ...] = tuple((ip_network(network), kind) for network, kind in DENIED)
@@ -63,8 +66,29 @@ class Networks:
         return next((kind for network, kind in _DENIED if ip in network), "")
 
     def literal_refusal(self, host: str) -> str:
-        """The same for the host of a URL; empty for a name, which is resolved only when something is sent."""
+        """The same for the host of a URL; empty for a name, which is resolved only when something is sent.
+
+        Numbers that resolvers take for IPv4 addresses are such: `127.1`, `0x7f000001`, `2130706433`, `0177.0.0.1`.
+        """
         try:
             return self.refusal(host)
         except ValueError:
-            return ""
+            numbers = _numbers(host)
+        return self.refusal(numbers) if numbers else ""
+
+
+def _numbers(host: str) -> str:
+    """The IPv4 address that one to four numbers, each decimal, octal or hexadecimal, stand for; empty for a name."""
+    parts = host.removesuffix(".").split(".")
+    if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return ""
+    *first, last = [int(part, _base(part)) for part in parts]
+    if any(one > 255 for one in first) or last >= 256 ** (4 - len(first)):
+        return ""
+    return str(IPv4Address(sum(one << 8 * (3 - place) for place, one in enumerate(first)) + last))
+
+
+def _base(part: str) -> int:
+    if part[:2].lower() == "0x":
+        return 16
+    return 8 if part.startswith("0") else 10

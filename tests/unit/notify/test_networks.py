@@ -1,6 +1,10 @@
 """Which addresses webhooks may go to."""
 
+import socket
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.notify.domain.networks import Networks
 
@@ -74,3 +78,31 @@ def test_an_allowance_that_is_no_network_is_an_error() -> None:
 def test_names_are_not_judged_before_they_are_resolved() -> None:
     assert Networks().literal_refusal("localhost") == ""
     assert Networks().literal_refusal("127.0.0.1") == "loopback"
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1.", "0X7F.1"])
+def test_numbers_that_stand_for_an_address_are_one(host: str) -> None:
+    assert Networks().literal_refusal(host) == "loopback"
+
+
+@pytest.mark.parametrize(
+    "host", ["1.1", "16843009", "7f000001", "1.2.3.4.5", "256.1", "08.1", "1..1", "0x", "4294967296"]
+)
+def test_numbers_that_are_public_or_no_address_are_not_refused(host: str) -> None:
+    assert Networks().literal_refusal(host) == ""
+
+
+@given(
+    st.lists(
+        st.sampled_from(["0", "0x7f", "127", "010", "1", "0x0", "255", "256", "65535", "08"]),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_numbers_are_read_as_resolvers_read_them(parts: list[str]) -> None:
+    host = ".".join(parts)
+    try:
+        want = Networks().refusal(socket.inet_ntoa(socket.inet_aton(host)))
+    except OSError:
+        want = ""
+    assert Networks().literal_refusal(host) == want

@@ -12,6 +12,7 @@ BENCHES = (
     "oncall",
     "relay",
     "deliver",
+    "storm",
     "inbox",
     "webhook",
     "gateway",

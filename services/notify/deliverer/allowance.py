@@ -63,6 +63,10 @@ class Allowances:
         use.full = use.full and not look
         return look
 
+    def busy(self) -> Mapping[str, int]:
+        """How many attempts are under way by address; those not named have none."""
+        return {address: use.busy for address, use in self._uses.items() if use.busy}
+
     def left(self) -> Mapping[str, int]:
         """How many more attempts each address may have, below zero when it had more; those not named have the first share."""
         left = {address: use.allowed - use.busy for address, use in self._uses.items()}

@@ -19,6 +19,7 @@ from services.notify.deliverer.hush import Hush
 from services.notify.deliverer.leases import LEASE, Leases
 from services.notify.deliverer.messages import Messages
 from services.notify.deliverer.outcomes import Outcomes
+from services.notify.deliverer.pace import MOST, Pace
 from services.notify.domain import delivery
 from services.notify.domain.contact_method import Channel
 from services.notify.domain.decision import Decision
@@ -27,9 +28,8 @@ from services.notify.domain.sealing import Unopened
 from services.notify.storage import attempts
 from services.notify.storage.attempts import Room
 
-IN_FLIGHT = 512
-SCAN = 1_024
-"""Rows looked at in one claim: enough to see past those whose address is busy."""
+SCAN = 512
+"""Rows looked at in one claim, those that are due longest; beyond them the first few of each method."""
 RECORDING = timedelta(seconds=10)
 """How long an outcome is kept while the database is away; then the lease runs out, and it is sent once more."""
 
@@ -44,7 +44,7 @@ _waits = Histogram(
 
 
 class Deliverer:
-    """Sends route logs when they are due, up to 512 at a time.
+    """Sends route logs when they are due, up to 512 at a time (pace.MOST).
 
     A claim is a lease that ends soon after this process dies. What is under way is not waited for before more is
     claimed.
@@ -72,7 +72,7 @@ class Deliverer:
         self._hush = hush
         self._endpoints, self._hosts = Allowances(ENDPOINT), Allowances(HOST)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._full = False
+        self._pace = Pace()
         self._loop = DueLoop("deliver", self._claim)
 
     def wake(self) -> None:
@@ -92,17 +92,19 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _claim(self) -> timedelta | None:
+        total = min(await self._pace.room(), MOST - len(self._tasks))
+        if total <= 0:
+            self._pace.full()
+            return None
         now = self._clock.now()
         room = Room(
-            IN_FLIGHT - len(self._tasks),
+            total,
             ENDPOINT.first,
             self._endpoints.left(),
+            self._endpoints.busy(),
             HOST.first,
             self._hosts.left(),
         )
-        if room.total <= 0:
-            self._full = True
-            return None
         async with self._db.raw() as conn:
             claimed = await attempts.claim(conn, now=now, lease=LEASE, room=room, scan=SCAN)
             if claimed:
@@ -113,8 +115,10 @@ class Deliverer:
             due = await attempts.next_due(conn, now)
         if limited:
             self._start(await self._admission.admit(limited, LEASE))
+        if len(claimed) >= total:
+            self._pace.full()
         left = [*self._endpoints.left().values(), *self._hosts.left().values()]
-        if claimed and min(left, default=1) <= 0:
+        if 0 < len(claimed) < total and min(left, default=1) <= 0:
             return timedelta()  # those behind the rows of a full one may not have been looked at
         return None if due is None else due - now
 
@@ -123,6 +127,7 @@ class Deliverer:
             self._endpoints.taken(parcel.head.route.address)
             self._hosts.taken(attempts.host(parcel.head.route))
             task = asyncio.create_task(self._deliver(parcel))
+            self._pace.begin(task)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             for page in parcel.pages:
@@ -140,16 +145,11 @@ class Deliverer:
                 self._leases.end(page.route.route_log_id, page.route.attempts)
             silent = isinstance(answer, Retry) and answer.silent
             free = self._endpoints.given_back(route.address, silent=silent)
-            if self._hosts.given_back(attempts.host(route), silent=silent) or free or self._has_room_again():
+            free = self._pace.end(asyncio.current_task()) or free
+            if self._hosts.given_back(attempts.host(route), silent=silent) or free:
                 self._loop.wake()
         if answer is not None:
             await self._record(parcel, answer)
-
-    def _has_room_again(self) -> bool:
-        """Whether there was no room for more, and there is for half of it: claims of single rows cost too much."""
-        again = self._full and len(self._tasks) <= IN_FLIGHT // 2
-        self._full = self._full and not again
-        return again
 
     async def _attempt(self, parcel: Parcel) -> Answer:
         route, now = parcel.head.route, self._clock.now()

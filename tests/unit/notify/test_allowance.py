@@ -1,7 +1,7 @@
 """How much one address may be tried at the same time."""
 
 from services.notify.deliverer.allowance import ENDPOINT, HOST, REMEMBERED, Allowances
-from services.notify.deliverer.loop import IN_FLIGHT
+from services.notify.deliverer.pace import MOST as IN_FLIGHT
 
 HERE = "https://example.org"
 FIRST, MOST = ENDPOINT.first, ENDPOINT.most

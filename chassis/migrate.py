@@ -13,7 +13,8 @@ from psycopg import sql
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-LOCK_TIMEOUT = "3s"
+LOCK_TIMEOUT = "2s"
+"""How long a migration waits for a lock, and traffic behind it."""
 ROLE_SETTINGS = {
     "statement_timeout": "15s",
     "lock_timeout": "5s",
@@ -64,7 +65,7 @@ def upgrade(url: str, schema: str, location: Path, revision: str = "head") -> bo
     """Brings a schema to a revision as its owner; False when it was there already.
 
     One migrator at a time works on a schema; each migration is a transaction of its own and gives up after
-    3 seconds without its locks, so that it never queues traffic behind itself for longer.
+    2 seconds without its locks, so that it never queues traffic behind itself for longer.
     """
     config = Config()
     config.set_main_option("script_location", str(location))

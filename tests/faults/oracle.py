@@ -136,10 +136,6 @@ class Oracle:
         """The median of seconds from acceptance to the first page, of the alerts accepted last or of all."""
         return median(self._waits(list(self.promised)[-last:]).values())
 
-    def slowest_answer(self) -> float:
-        """Seconds within which 99 of 100 triggers and verbs were accepted."""
-        return quantiles(self.answered_in, n=100, method="inclusive")[-1]
-
     def _waits(self, alerts: Iterable[str]) -> dict[str, float]:
         first: dict[str, float] = {}
         for page in self.world.pages():

@@ -7,8 +7,10 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from chassis.migrate import LOCK_TIMEOUT
 from cli.stack import schemas
 from cli.stack.child import StartError
 from cli.stack.credentials import Credentials
@@ -16,7 +18,8 @@ from tests.faults.oracle import Oracle
 from tests.faults.victims import Victims, breakable
 from tests.fixtures.stack import ROOT
 
-SLOWEST = 2.5
+SLOWEST, BUSY = 2.5, 1.5
+"""Seconds that an answer may take, and by which a busy machine may stretch that."""
 READS = """do $$ declare name text; begin
     for name in select format('%I.%I', schemaname, tablename) from pg_tables
         where schemaname in ('roster', 'escalation', 'notify', 'sla')
@@ -46,22 +49,32 @@ def victims(older: Path, tmp_path: Path) -> Iterator[Victims]:
 
 @pytest.mark.timeout(300)
 async def test_row_31_a_migration_under_traffic(victims: Victims, oracle: Oracle) -> None:
-    """Given up while somebody reads, done afterwards; old code goes on through both, then new code takes over."""
+    """What needs a table for itself gives up while somebody reads; old code goes on, also on the new schema, then new code."""
     async with oracle.load():
         await oracle.more(60)
         async with victims.admin(autocommit=False) as reader:
             await reader.execute(READS)
+            for _ in range(3):
+                await in_vain(victims)
+                await oracle.more(60)
             refused = await asyncio.to_thread(migrate, victims)
-            await oracle.more(60)
         assert await asyncio.to_thread(migrate, victims) == ""
         await oracle.more(100)
         assert oracle.refusals.total() == 0
-        slowest = oracle.slowest_answer()
+        slowest = max(oracle.answered_in)
         await victims.by_code(ROOT)
         await oracle.more(60)
     verdict = await oracle.judge(first_page=60.0)
-    print(f"behind the reader: {refused or 'done'}; 99 of 100 answers within {slowest:.2f} s", verdict)
-    assert slowest < SLOWEST
+    print(f"behind the reader: {refused or 'done'}; every answer within {slowest:.2f} s", verdict)
+    assert slowest < SLOWEST * BUSY
+
+
+async def in_vain(victims: Victims) -> None:
+    """What a migration does that needs a table for itself while somebody reads it: queues, briefly, and gives up."""
+    async with victims.admin() as conn:
+        await conn.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            await conn.execute("alter table escalation.alerts add column never integer")
 
 
 def migrate(victims: Victims) -> str:

@@ -117,20 +117,22 @@ class Oracle:
         want = len(self.promised) + count
         await eventually(lambda: len(self.promised) >= want, timeout=timeout)
 
-    async def back_after(self, fault_at: float, timeout: float = PATIENCE) -> float:
-        """Seconds from a fault until the first second in which nearly as many alerts were accepted as are offered.
+    async def back_after(self, since: float, *, fault_at: float | None = None) -> float:
+        """Seconds from an instant until as many alerts are accepted in a second as before the fault.
 
-        A closed loop offers a little less than `rate`: nine tenths count as all.
+        Nine tenths of the mean of the four seconds before it, that is; the fault is at that instant unless said otherwise.
         """
+        begun = since if fault_at is None else fault_at
+        usual = sum(begun - 4 <= at < begun for at in self.accepted_at.values()) / 4
 
         def back() -> float:
-            accepted = sorted(at for at in self.accepted_at.values() if at > fault_at)
+            accepted = sorted(at for at in self.accepted_at.values() if at > since)
             for first, start in enumerate(accepted):
-                if sum(at < start + 1 for at in accepted[first:]) >= 0.9 * self.rate:
-                    return start - fault_at
+                if sum(at < start + 1 for at in accepted[first:]) >= 0.9 * usual:
+                    return start - since
             return 0.0
 
-        return await eventually(back, timeout=timeout)
+        return await eventually(back, timeout=PATIENCE)
 
     def median_wait(self, last: int = 0) -> float:
         """The median of seconds from acceptance to the first page, of the alerts accepted last or of all."""

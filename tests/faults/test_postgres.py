@@ -92,6 +92,7 @@ async def test_row_29_no_connection_to_be_had(victims: Victims, oracle: Oracle) 
     """Every session ended and none let in, as when strangers hold them all: 503, and well 5 s after there is room."""
     async with oracle.load():
         await oracle.more(100)
+        fault_at = time.monotonic()
         async with victims.admin() as conn:
             for service in SERVICES:
                 await conn.execute(f"alter role tocsin_{service} connection limit 0")
@@ -101,7 +102,7 @@ async def test_row_29_no_connection_to_be_had(victims: Victims, oracle: Oracle) 
             for service in SERVICES:
                 await conn.execute(f"alter role tocsin_{service} connection limit -1")
             room_at = time.monotonic()
-        took = await oracle.back_after(room_at)
+        took = await oracle.back_after(room_at, fault_at=fault_at)
     verdict = await oracle.judge(first_page=FIRST_PAGE)
     print(f"{took:.1f} s", verdict)
     assert took < BACK * BUSY

@@ -142,9 +142,10 @@ async def rebuild(conn: AsyncConnection, block: Window, told: Told | None = None
         await conn.execute(text(f"delete from {table} where {_WITHIN}"), _said(block))
     facts = 0
     for day in _days(block):
-        for statement in _DAILY:
+        of_day = await _count(conn, day)
+        for statement in _DAILY if of_day else ():
             await conn.execute(statement, _said(day))
-        facts += await _count(conn, day, told)
+        facts += await _heard(of_day, told)
     for statement in _BLOCKS:
         await conn.execute(statement, _said(block))
     return facts
@@ -161,12 +162,15 @@ async def differences(conn: AsyncConnection, block: Window, told: Told | None = 
     facts = 0
     for day in _days(block):
         wrong += int((await conn.execute(_CHECK_DAY, _said(day))).scalar_one())
-        facts += await _count(conn, day, told)
+        facts += await _heard(await _count(conn, day), told)
     return wrong, facts
 
 
-async def _count(conn: AsyncConnection, day: Window, told: Told | None) -> int:
-    facts = int((await conn.execute(_COUNT, _said(day))).scalar_one())
+async def _count(conn: AsyncConnection, window: Window) -> int:
+    return int((await conn.execute(_COUNT, _said(window))).scalar_one())
+
+
+async def _heard(facts: int, told: Told | None) -> int:
     if told is not None:
         await told(facts)
     return facts

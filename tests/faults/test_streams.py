@@ -120,11 +120,14 @@ async def state_of(up: Up, stream: str) -> StreamInfo:
         return found
 
 
-def refilled(up: Up) -> float:
-    """How many events escalation has found to be lost."""
-    with urlopen(up.state["metrics"]["escalation"]) as answer:
-        text = answer.read().decode()
-    return sum(map(float, re.findall(r"^tocsin_relay_refilled_total\{.*\} (\S+)$", text, re.MULTILINE)))
+def found_lost(up: Up) -> float:
+    """How many events and streams were found to be lost: by their owner, or by a consumer that no test kills."""
+    told = ""
+    for name in ("escalation", "notify"):
+        with urlopen(up.state["metrics"][name]) as answer:
+            told += answer.read().decode()
+    samples = r"^tocsin_(?:relay_refilled|streams_lost)_total\{.*\} (\S+)$"
+    return sum(map(float, re.findall(samples, told, re.MULTILINE)))
 
 
 @pytest.fixture
@@ -139,9 +142,9 @@ async def noticed(up: Up, world: World) -> AsyncIterator[None]:
         )
 
     await eventually(watched, HEALED)
-    before = refilled(up)
+    before = found_lost(up)
     yield
-    await eventually(lambda: refilled(up) > before, HEALED)
+    await eventually(lambda: found_lost(up) > before, HEALED)
 
 
 @pytest.mark.usefixtures("noticed")

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -20,6 +20,7 @@ from tests.fixtures.eventually import eventually
 from tests.service.chassis.actor import STREAM, SUBJECTS, consumer_of, count
 from tests.service.chassis.conftest import Spawn, running, scalar
 
+GATHER = timedelta(milliseconds=50)
 EFFECTS = "select count(*) from effects"
 
 
@@ -63,6 +64,35 @@ async def effects(db: Database, expected: int) -> None:
 
     await eventually(reached)
     assert await scalar(db, EFFECTS) == expected
+
+
+async def test_a_question_waits_for_what_has_arrived(db: Database, bus: Bus) -> None:
+    """Until it is handled, however long batches are apart, and for nothing else."""
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def handle(conn: AsyncConnection, events: Sequence[Received]) -> None:
+        came.set()
+        await go.wait()
+        await count(conn, events)
+
+    async def caught_up() -> int:
+        await bus.caught_up(stream=STREAM, durable="ear")
+        found: int = await scalar(db, EFFECTS)
+        return found
+
+    assert await caught_up() == 0
+    consumer = Consumer(
+        db=db, bus=bus, stream=STREAM, durable="ear", subjects=SUBJECTS, handle=handle, gather=GATHER
+    )
+    async with running(consumer.run()):
+        await tell(bus, [(uuid7(), b"ok")])
+        await asyncio.wait_for(came.wait(), 20)
+        asked = asyncio.create_task(caught_up())
+        done, _ = await asyncio.wait({asked}, timeout=0.1)
+        assert not done
+        go.set()
+        assert await asyncio.wait_for(asked, 20) == 1
+        await asyncio.wait_for(caught_up(), 20)
 
 
 async def test_repeats_have_no_second_effect(db: Database, bus: Bus) -> None:

@@ -1,5 +1,6 @@
 """Lists of alerts: every filter, matchers, and pages that stay stable while alerts come in."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from chassis.errors import Invalid
 from chassis.wire import timestamp
 from services.escalation.api import search
+from services.escalation.storage import lists
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert, Severity
 from tocsin.escalation.v1.alert_service_pb2 import ListAlertsRequest, TriggerAlertRequest
@@ -70,6 +72,50 @@ async def test_pages_are_stable_while_alerts_come_in(stage: World) -> None:
         if not token:
             break
     assert shown == [f"t{n}" for n in reversed(range(7))]
+
+
+@pytest.mark.parametrize("walked", [2, 4_000])
+async def test_whichever_way_alerts_are_found_they_are_the_same(
+    stage: World, monkeypatch: pytest.MonkeyPatch, walked: int
+) -> None:
+    """Page by page: among the newest, by the index of words, of sources or of policies."""
+    monkeypatch.setattr(lists, "WALKED", walked)
+    here = stage.here
+    await here.policy("p", (["responder://alice"], 600))
+    made: list[tuple[str, str, str, bool]] = []
+    for n in range(24):
+        title, source = f"{('disk', 'cpu', 'fan')[n % 3]} {n}", f"s{n % 2}"
+        policy, closed = "p" if n % 4 == 0 else "default", n % 5 == 0
+        alert = await here.open(title, source=source, policy_id=policy)
+        if closed:
+            await here.close(alert)
+        made.insert(0, (title, source, policy, closed))
+    asked: list[tuple[dict[str, Any], Callable[[tuple[str, str, str, bool]], bool]]] = [
+        ({"policy_id": "p"}, lambda one: one[2] == "p"),
+        ({"policy_id": "p", "state": [Alert.OPEN]}, lambda one: one[2] == "p" and not one[3]),
+        ({"policy_id": "p", "state": [Alert.CLOSED]}, lambda one: one[2] == "p" and one[3]),
+        ({"policy_id": "none"}, lambda _: False),
+        ({"source": "s1"}, lambda one: one[1] == "s1"),
+        ({"source": "s1", "state": [Alert.OPEN, Alert.ACKED]}, lambda one: one[1] == "s1" and not one[3]),
+        ({"source": "s0", "policy_id": "p"}, lambda one: one[1:3] == ("s0", "p")),
+        ({"text": "disk"}, lambda one: one[0].startswith("disk")),
+        ({"text": "fan", "state": [Alert.OPEN]}, lambda one: one[0].startswith("fan") and not one[3]),
+        (
+            {"text": "cp", "source": "s0", "policy_id": "p"},
+            lambda one: one[:3] == ("cpu 4", "s0", "p") or one[:3] == ("cpu 16", "s0", "p"),
+        ),
+        ({"text": "tepid"}, lambda _: False),
+        ({"state": [Alert.ACKED]}, lambda _: False),
+    ]
+    for filters, passes in asked:
+        found, token = list[str](), ""
+        while True:
+            request = ListAlertsRequest(page_size=3, page_token=token, **filters)
+            page = await here.alerts.ListAlerts(request)
+            found += [alert.title for alert in page.alerts]
+            if not (token := page.next_page_token):
+                break
+        assert found == [one[0] for one in made if passes(one)], filters
 
 
 async def test_regular_expressions_are_looked_for_a_bounded_way(

@@ -128,7 +128,7 @@ async def test_two_replicas_never_wait_for_each_other_in_a_circle(stage: World) 
 
     async def come_and_go(number: int) -> None:
         replica = (here, other)[number % 2]
-        for turn in range(12):
+        for turn in range(8):
             kinds = "abc"[(number + turn) % 3 :] + "abc"[: (number + turn) % 3]
             results = await replica.batch(
                 *(TriggerAlertRequest(title=kind, labels={"kind": kind, "group": kind}) for kind in kinds)

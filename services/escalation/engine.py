@@ -1,6 +1,7 @@
 """Wakes up when a step of an escalation is due, and has it taken: several batches at the same time."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import structlog
@@ -9,12 +10,14 @@ from prometheus_client import Counter
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.loop import DueLoop, reason_of
-from services.escalation.steps import Batch, Steps
+from services.escalation.steps import BATCH, Batch, Steps
 from services.escalation.storage import timers
 
 POLL = timedelta(milliseconds=500)
 PAUSE = timedelta(milliseconds=20)
 """The shortest sleep: what is due and was not claimed is just in somebody else's hands."""
+GAP, LONGEST_GAP = timedelta(milliseconds=8), timedelta(milliseconds=32)
+"""Between two claims, and between those of an engine that is busy all the time: the more is due, the more share a batch."""
 BATCHES = 4
 """Batches under way at the same time: one that waits for roster does not keep the others waiting."""
 
@@ -32,6 +35,8 @@ class Engine:
         self._loop = DueLoop("engine", self._work, poll=POLL)
         self._free = asyncio.Semaphore(BATCHES)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._gap = GAP
+        self._claimed_at = 0.0
 
     def wake(self) -> None:
         """Tells that something may be due."""
@@ -50,6 +55,7 @@ class Engine:
     async def _work(self) -> timedelta | None:
         await self._free.acquire()
         try:
+            await self._rest()
             batch = await self._steps.claim()
         except BaseException:
             self._free.release()
@@ -59,10 +65,17 @@ class Engine:
             async with self._db.raw() as conn:
                 at = await timers.next_at(conn)
             return None if at is None else max(at - self._clock.now(), PAUSE)
+        self._claimed_at = time.monotonic() if len(batch.due) < BATCH else 0.0
         task = asyncio.create_task(self._carry_out(batch))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return timedelta()
+
+    async def _rest(self) -> None:
+        """What is due alone is claimed at once; what follows without a pause waits for others, unless batches are full."""
+        rest = self._claimed_at + self._gap.total_seconds() - time.monotonic()
+        self._gap = min(2 * self._gap, LONGEST_GAP) if rest > 0 else GAP
+        await asyncio.sleep(max(0.0, rest))
 
     async def _carry_out(self, batch: Batch) -> None:
         """What fails is claimed again when its lease has run out."""

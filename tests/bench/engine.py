@@ -123,6 +123,7 @@ async def running() -> AsyncIterator[Bench]:
                 await client.jetstream().add_stream(name=stream, subjects=[subjects])
             await client.close()
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+                await conn.execute("set statement_timeout = 0")
                 await conn.execute(POLICY)
                 with process("escalation", environment, lambda: grpc_healthy(address)) as started:
                     yield Bench(conn, started.pid, notify)
@@ -151,9 +152,11 @@ async def measure() -> None:
         )
         count = int(RATE * STEADY)
         await bench.arm(count, first=4, apart=1 / RATE)
+        used, began = bench.used(), time.monotonic()
         late = await bench.told(count)
+        share = (bench.used() - used) / (time.monotonic() - began)
         print(
-            f"steps at {RATE} per s: told to notify {late[len(late) // 2] * 1e3:.0f} ms (p50), "
+            f"steps at {RATE} per s, for {share:.0%} of a core: told to notify {late[len(late) // 2] * 1e3:.0f} ms (p50), "
             f"{late[int(len(late) * 0.99)] * 1e3:.0f} ms (p99) after they were due"
         )
 

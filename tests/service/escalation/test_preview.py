@@ -347,3 +347,28 @@ async def test_a_plan_says_what_else_keeps_an_alert_quiet(stage: World) -> None:
         assert not to_come.quiet_times
         assert to_come.pages
     assert not (await preview(stage, labels={"team": "web", "host": "b"})).quiet_times
+
+
+async def test_levels_for_some_severities_and_hours(stage: World) -> None:
+    """Each level is for an alert or not at the instant at which it is due: on Mondays from nine to five in Berlin."""
+    hours = StepCondition(
+        weekdays=[StepCondition.MON], start_time="09:00", end_time="17:00", time_zone="Europe/Berlin"
+    )
+    conditions = (StepCondition(severities=[Severity.CRITICAL]), hours, None)
+    policy = EscalationPolicy(policy_id="p")
+    for person, condition in zip(("ada", "bob", "cy"), conditions, strict=True):
+        targets = [f"responder://{person}"]
+        policy.steps.add(targets=targets, ack_timeout=duration(MINUTE), condition=condition)
+    await stage.here.policies.CreateEscalationPolicy(CreateEscalationPolicyRequest(escalation_policy=policy))
+    monday, late = datetime(2030, 6, 3, 10, tzinfo=UTC), datetime(2030, 6, 3, 14, 59, 30, tzinfo=UTC)
+    for severity, start, told in (
+        (Severity.CRITICAL, monday, ["ada", "bob", "cy"]),
+        (Severity.LOW, monday, ["bob", "cy"]),
+        (Severity.LOW, late, ["bob", "cy"]),
+        (Severity.CRITICAL, late, ["ada", "cy"]),
+        (Severity.LOW, monday + timedelta(days=1), ["cy"]),
+    ):
+        plan = await preview(stage, policy_id="p", severity=severity, start=timestamp(start))
+        assert [name for page in plan.pages for name in page.recipients] == told
+        ats = [page.at.ToDatetime(UTC) for page in plan.pages]
+        assert ats == [start + n * MINUTE for n in range(len(told))]

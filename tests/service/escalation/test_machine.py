@@ -383,7 +383,7 @@ ACTS: dict[str, Callable[[Play], Any]] = {
     "a wait": lambda play: play.wait(67),
     "a long time": lambda play: play.wait(307),
 }
-EXAMPLES = 10
+EXAMPLES = 8
 
 
 def test_whatever_is_done_the_model_knows_it(database: TestDatabase, broker: Nats) -> None:
@@ -400,7 +400,7 @@ def test_whatever_is_done_the_model_knows_it(database: TestDatabase, broker: Nat
                 suppress_health_check=list(HealthCheck),
                 phases=[Phase.explicit, Phase.generate],
             )
-            @given(st.lists(st.sampled_from(sorted(ACTS)), min_size=4, max_size=14))
+            @given(st.lists(st.sampled_from(sorted(ACTS)), min_size=4, max_size=12))
             def play(acts: list[str]) -> None:
                 runner.run(played(stage, acts))
 

@@ -33,7 +33,7 @@ class SlaRun(_message.Message):
         KIND_UNSPECIFIED: SlaRun._Kind.ValueType  # 0
         """Not a valid value."""
         FACTS: SlaRun._Kind.ValueType  # 1
-        """Rollups are made anew from the facts, eight days at a time. Events wait meanwhile; answers stay right."""
+        """Rollups are made anew from the facts, eight days at a time. Events come in meanwhile, and answers stay right."""
         STREAM: SlaRun._Kind.ValueType  # 2
         """Every event that the streams still have is taken in again, and facts learn what they had missed."""
         CHECK: SlaRun._Kind.ValueType  # 3
@@ -45,7 +45,7 @@ class SlaRun(_message.Message):
     KIND_UNSPECIFIED: SlaRun.Kind.ValueType  # 0
     """Not a valid value."""
     FACTS: SlaRun.Kind.ValueType  # 1
-    """Rollups are made anew from the facts, eight days at a time. Events wait meanwhile; answers stay right."""
+    """Rollups are made anew from the facts, eight days at a time. Events come in meanwhile, and answers stay right."""
     STREAM: SlaRun.Kind.ValueType  # 2
     """Every event that the streams still have is taken in again, and facts learn what they had missed."""
     CHECK: SlaRun.Kind.ValueType  # 3
@@ -89,7 +89,9 @@ class SlaRun(_message.Message):
     state: Global___SlaRun.State.ValueType
     """How it stands. Output only."""
     done: _builtins.int
-    """How many facts, or for STREAM events, it has been through. Output only."""
+    """How many facts, or for STREAM events, it has been through; it may fall back a little when a service is killed in it.
+    Output only.
+    """
     total: _builtins.int
     """How many there are. Output only."""
     differences: _builtins.int

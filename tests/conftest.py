@@ -3,6 +3,7 @@
 import os
 import signal
 
+import structlog
 from hypothesis import settings
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # servers are spawned while gRPC's threads run
@@ -12,6 +13,15 @@ signal.signal(
 
 settings.register_profile("tocsin", deadline=None)  # a busy machine is no wrong answer
 settings.load_profile("tocsin")
+
+# Tracebacks with every variable take seconds, in which nothing else in the process goes on.
+*_processors, _ = structlog.get_config()["processors"]
+structlog.configure(
+    processors=[
+        *_processors,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # Each worker has ports of its own: what one has found free must not be taken by another before it is used.
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2

@@ -142,7 +142,7 @@ class Receiver:
         """One connection."""
         self.connections += 1
         try:
-            while (hook := await _request(reader)) is not None:
+            while (hook := await read_request(reader)) is not None:
                 self.hooks.append(hook)
                 self._now += 1
                 self.most_at_once = max(self.most_at_once, self._now)
@@ -161,7 +161,8 @@ class Receiver:
             writer.close()
 
 
-async def _request(reader: asyncio.StreamReader) -> Hook | None:
+async def read_request(reader: asyncio.StreamReader) -> Hook | None:
+    """The next request of a connection."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode().split("\r\n")[1:-2]
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}

@@ -1,4 +1,4 @@
-"""Processes without file descriptors: 503, and well again when there is room (FAULTS 36)."""
+"""Processes without file descriptors: what is connected is served, and everybody once there is room (FAULTS 36)."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from tests.faults.victims import Victims
 
 FILES = 64
 BACK, BUSY = 5.0, 2.0
+"""Seconds until the rate is as before, and by which a busy machine may stretch that."""
 
 
 @pytest.mark.timeout(240)

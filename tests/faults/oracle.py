@@ -262,7 +262,7 @@ class Oracle:
         for story in stories:
             ended = story.alert["closed_at"] or story.alert["acked_at"]
             late = [step for step in story.steps if ended and instant(step["at"]) > instant(ended) + SKEW]
-            assert not late, f"told after it was taken: {story}"
+            assert not late, f"told after it was taken at {ended}: {late}, {story}"
 
     async def _counted(self) -> bool:
         """N2, for the figures: each alert and each verb counts once."""

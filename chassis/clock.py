@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from chassis.db import Database
 
-LONG = 0.5
+LONG = 0.25
 """Seconds after which a round trip tells too little of the time."""
 TRIES = 5
 

@@ -22,7 +22,7 @@ from chassis.errors import Unavailable
 from chassis.loop import reason_of
 from chassis.window import Window
 
-__all__ = ["Bus", "Epoch", "Received", "StreamState"]
+__all__ = ["Bus", "Received", "StreamState"]
 
 MOST_TOLD = 100
 """Errors of one connection that are remembered, so that each is logged once."""
@@ -52,15 +52,6 @@ class StreamState:
     first_seq: int
     last_seq: int
     removed: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """When a stream was made, how far it has come, and how many of its messages a consumer has not handled yet."""
-
-    created: str
-    last_seq: int
-    behind: int
 
 
 class Bus:
@@ -123,33 +114,21 @@ class Bus:
     async def stream_state(self, name: str) -> StreamState:
         """What the stream holds, made anew when it was lost. Raises Unavailable."""
         try:
-            info = await self._api(f"STREAM.INFO.{name}", {"deleted_details": True})
+            info = await self.ask(f"STREAM.INFO.{name}", {"deleted_details": True})
         except Unavailable as error:
             if error.reason != _STREAM_MISSING:
                 raise
             await self._ensure_streams()
-            info = await self._api(f"STREAM.INFO.{name}", {"deleted_details": True})
+            info = await self.ask(f"STREAM.INFO.{name}", {"deleted_details": True})
         state = info["state"]
         return StreamState(state["first_seq"], state["last_seq"], state.get("deleted") or [])
-
-    async def epoch(self, stream: str, durable: str) -> Epoch:
-        """How a stream and a durable consumer of it stand. Raises Unavailable, also when one of them is missing."""
-        info = await self._api(f"STREAM.INFO.{stream}", {})
-        consumer = await self._api(f"CONSUMER.INFO.{stream}.{durable}", {})
-        behind = consumer["num_pending"] + consumer["num_ack_pending"]
-        return Epoch(info["created"], info["state"]["last_seq"], behind)
-
-    async def restart(self, stream: str, durable: str) -> None:
-        """Has a durable consumer begin with the first message again. Raises Unavailable."""
-        await self._api(f"CONSUMER.DELETE.{stream}.{durable}", {})
 
     async def publish(self, messages: Sequence[Message]) -> list[int]:
         """The places in the stream of the messages that it has, from the front.
 
         Each message names the one before it, so what the broker answers within 5 s to the first and the last tells of
         all. Where it does not, because one has failed or was there already, all are sent again and each is answered
-        for: the broker drops those that it has. Fewer than given when one was not acknowledged: the reason is logged,
-        and nothing raised.
+        for: the broker drops those that it has. Fewer than given when one was not acknowledged; the reason is logged.
         """
         if not self.connected:
             return []
@@ -208,7 +187,7 @@ class Bus:
         while True:
             await self._up.wait()
             try:
-                await self._api(
+                await self.ask(
                     f"CONSUMER.CREATE.{stream}.{durable}", {"stream_name": stream, "config": config}
                 )
                 retry = FIRST_RETRY
@@ -300,14 +279,14 @@ class Bus:
     async def _ensure_streams(self) -> None:
         for name, config in self._streams.items():
             try:
-                await self._api(f"STREAM.CREATE.{name}", config)
+                await self.ask(f"STREAM.CREATE.{name}", config)
             except Unavailable as error:
                 if error.reason != _STREAM_DIFFERS:
                     raise
-                await self._api(f"STREAM.UPDATE.{name}", config)
+                await self.ask(f"STREAM.UPDATE.{name}", config)
 
-    async def _api(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One request to JetStream; raises Unavailable, with JetStream's own code as the reason where it gives one."""
+    async def ask(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One request to JetStream's API, like `STREAM.INFO.<name>`; raises Unavailable, with JetStream's own code as the reason where it gives one."""
         if not self.connected:
             raise Unavailable("the broker is away", reason="BROKER_AWAY")
         request = json.dumps(body).encode()

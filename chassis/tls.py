@@ -106,9 +106,7 @@ class Tls:
             _log.warning(
                 "tls_peer_refused", names=sorted(names), allowed=sorted(self._peers), peer=context.peer()
             )
-            raise Denied(
-                "the caller's certificate has no name that may call this service", reason="PEER_REFUSED"
-            )
+            raise Denied("the caller's certificate has no name that may call", reason="PEER_REFUSED")
 
     def channel(self, open_: Callable[[grpc.ChannelCredentials], grpc.aio.Channel]) -> grpc.aio.Channel:
         """A channel that is opened anew when the files have changed."""
@@ -140,12 +138,6 @@ class _Renewing:
 
     def unary_stream(self, method: str, **codec: Any) -> Callable[..., Any]:
         return self._callable("unary_stream", method, codec)
-
-    def stream_unary(self, method: str, **codec: Any) -> Callable[..., Any]:
-        return self._callable("stream_unary", method, codec)
-
-    def stream_stream(self, method: str, **codec: Any) -> Callable[..., Any]:
-        return self._callable("stream_stream", method, codec)
 
     async def channel_ready(self) -> None:
         await self._current().channel_ready()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 
 from chassis.cloudevents import Message
 
@@ -46,5 +47,4 @@ class Window:
         first, last = self.seqs[0], self.seqs[-1]
         if first and last and not self.repeated and last - first == len(self.seqs) - 1:
             return list(range(first, last + 1))
-        end = self.seqs.index(None) if None in self.seqs else len(self.seqs)
-        return [seq for seq in self.seqs[:end] if seq is not None]
+        return [seq for seq in takewhile(bool, self.seqs) if seq]

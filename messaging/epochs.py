@@ -1,6 +1,7 @@
 """Streams that were lost, put back or made anew, noticed by who consumes them, and healed by who owns their events."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import text
 
-from chassis.bus import Bus, Epoch
+from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
 
@@ -35,6 +36,28 @@ TABLE = """create table stream_epochs (
 Replay = Callable[[datetime], Awaitable[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """When a stream was made, how far it has come, and how many of its messages a consumer has not handled yet."""
+
+    created: str
+    last_seq: int
+    behind: int
+
+
+async def look(bus: Bus, stream: str, durable: str) -> Epoch:
+    """How a stream and a durable consumer of it stand. Raises Unavailable, also when one of them is missing."""
+    info = await bus.ask(f"STREAM.INFO.{stream}", {})
+    consumer = await bus.ask(f"CONSUMER.INFO.{stream}.{durable}", {})
+    behind = consumer["num_pending"] + consumer["num_ack_pending"]
+    return Epoch(info["created"], info["state"]["last_seq"], behind)
+
+
+async def restart(bus: Bus, stream: str, durable: str) -> None:
+    """Has a durable consumer begin with the first message again. Raises Unavailable."""
+    await bus.ask(f"CONSUMER.DELETE.{stream}.{durable}", {})
+
+
 class Epochs:
     """Looks at the streams that a service consumes every few seconds; any number of replicas may.
 
@@ -58,7 +81,7 @@ class Epochs:
         for stream, replay in self._owners.items():
             # The instant comes first: what is published while we look is not taken for consumed.
             now = self._clock.now()
-            epoch = await self._bus.epoch(stream, self._durable)
+            epoch = await look(self._bus, stream, self._durable)
             async with self._db.connect() as conn:
                 known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
             complete_at = now if known is None or not epoch.behind else known.complete_at

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
+from messaging.epochs import look
 
 POLL = timedelta(seconds=5)
 
@@ -55,5 +56,5 @@ class Gauges:
             dead = (await conn.execute(text("select count(*) from dead_letters"))).scalar_one()
             _letters.labels(self._name).set(dead)
         for stream in self._streams:
-            epoch = await self._bus.epoch(stream, self._name)
+            epoch = await look(self._bus, stream, self._name)
             _lag.labels(self._name, stream).set(epoch.behind)

@@ -12,6 +12,7 @@ from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.errors import Unavailable
+from messaging.epochs import look, restart
 from services.sla.domain.figures import Window
 from services.sla.domain.run import Kind, Run, State
 from services.sla.storage import changes, rebuilding, runs
@@ -105,11 +106,11 @@ class Rebuilder:
         if run.next_at is None:
             await runs.forget_seen(conn, [f"{DURABLE}/{stream}" for stream in self._streams])
             for stream in self._streams:
-                await self._bus.restart(stream, DURABLE)
+                await restart(self._bus, stream, DURABLE)
             return replace(run, next_at=run.requested_at)
         behind = 0
         for stream in self._streams:
-            behind += (await self._bus.epoch(stream, DURABLE)).behind
+            behind += (await look(self._bus, stream, DURABLE)).behind
         total = max(run.total, behind)
         now = replace(run, total=total, done=total - behind)
         return now if behind else self._over(now)

@@ -194,13 +194,13 @@ async def test_events_arrive_without_waiting_for_a_batch_to_fill(db: Database, b
 
 
 async def test_a_stream_that_is_made_later_is_consumed_from_its_beginning(db: Database, bus: Bus) -> None:
-    await bus._api(f"STREAM.DELETE.{STREAM}", {})
+    await bus.ask(f"STREAM.DELETE.{STREAM}", {})
     async with running(consuming(db, bus, Handler()).run()):
         for total in (3, 6):
             await bus.ensure_stream(STREAM, SUBJECTS)
             await tell(bus, [(uuid7(), b"ok") for _ in range(3)])
             await effects(db, total)
-            await bus._api(f"STREAM.DELETE.{STREAM}", {})
+            await bus.ask(f"STREAM.DELETE.{STREAM}", {})
 
 
 async def test_fresh_waits_for_whoever_handles_the_same_event(db: Database) -> None:

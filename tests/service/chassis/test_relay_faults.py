@@ -86,7 +86,7 @@ async def test_a_deleted_stream_is_made_and_filled_again(db: Database, bus: Bus)
     async with running(relay.run()):
         await ring(db, "bell", range(1000))
         await all_published(db)
-        await bus._api(f"STREAM.DELETE.{STREAM}", {})
+        await bus.ask(f"STREAM.DELETE.{STREAM}", {})
         await ring(db, "bell", range(1000, 1010))
         async with running(heard.run()):
             await eventually(lambda: len(heard.numbers("bell")) == 1010, 20)
@@ -122,7 +122,7 @@ async def test_a_removed_message_comes_back(
     async with running(relay_of(db, bus).run()):
         await ring(db, "bell", range(100))
         await all_published(db)
-        await bus._api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": seq})
+        await bus.ask(f"STREAM.MSG.DELETE.{STREAM}", {"seq": seq})
         async with running(heard.run()):
             await eventually(lambda: len(heard.numbers("bell")) == 100, 20)
     assert sorted(heard.numbers("bell")) == list(range(100))

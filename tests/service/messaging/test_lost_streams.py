@@ -107,7 +107,7 @@ async def test_a_stream_made_anew_is_healed(owner: Database, consumer: Database,
         await conn.exec_driver_sql(
             "update outbox set published_at = now(), stream_seq = 1 where subject > '2'"
         )
-    await bus._api(f"STREAM.DELETE.{STREAM}", {})
+    await bus.ask(f"STREAM.DELETE.{STREAM}", {})
     await bus.ensure_stream(STREAM, ["alert.>"])
     listening = Listening(bus)
     async with running(listening.run(), relay.run()):
@@ -134,7 +134,7 @@ async def test_an_owner_that_is_away_is_asked_again(consumer: Database, bus: Bus
     epochs = Epochs(db=consumer, bus=bus, clock=Clock(), durable="sla", owners={STREAM: replay})
     async with running(Listening(bus).run()):
         await eventually(lambda: _worked(epochs), timeout=15)
-        await bus._api(f"STREAM.DELETE.{STREAM}", {})
+        await bus.ask(f"STREAM.DELETE.{STREAM}", {})
         await bus.ensure_stream(STREAM, ["alert.>"])
         await eventually(lambda: _worked(epochs, until=lambda: len(answers) == 1), timeout=15)
         await eventually(lambda: _worked(epochs), timeout=15)

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -20,26 +18,22 @@ from prometheus_client import Counter
 from chassis.cloudevents import Message, Received
 from chassis.errors import Unavailable
 from chassis.loop import reason_of
+from chassis.pull import FIRST_RETRY, LAST_RETRY, SECOND, Handle, Pull
 from chassis.window import Window
 
 __all__ = ["Bus", "Received", "StreamState"]
 
 MOST_TOLD = 100
 """Errors of one connection that are remembered, so that each is logged once."""
-ANSWER, PULL, ACK_WAIT, KEEP = 5.0, 2.0, 10, 7 * 86_400
-"""Seconds: for the broker to answer, for a pull request to stand (what a restarted broker forgets is asked for
-again after them), until what was not acknowledged comes again, and for which streams keep events."""
-FIRST_RETRY, LAST_RETRY, RECONNECT = 0.1, 2.0, 0.25
+ANSWER, ACK_WAIT, KEEP = 5.0, 10, 7 * 86_400
+"""Seconds: for the broker to answer, until what was not acknowledged comes again, and for which streams keep events."""
+RECONNECT = 0.25
 YIELD = 64
 """Messages after which publishing lets the rest of the process run."""
 BUFFER = 64 << 20
 """Bytes that nats-py may hold back: more than a window, or publishing would block inside it."""
-SECOND = 10**9
-
-Handle = Callable[[Sequence[Received]], Awaitable[None]]
 
 _DENIED = "permissions violation for publish"
-_NO_MESSAGES, _EXPIRED, _HEARTBEAT = "404", "408", "100"
 _STREAM_DIFFERS, _STREAM_MISSING = "JETSTREAM_10058", "JETSTREAM_10059"
 _log = structlog.get_logger()
 _errors = Counter("tocsin_bus_errors_total", "Errors of the broker and its connection.", ["reason"])
@@ -68,7 +62,7 @@ class Bus:
         self._up, self._closed = asyncio.Event(), asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._streams: dict[str, dict[str, Any]] = {}
-        self._pulls: dict[str, _Pull] = {}
+        self._pulls: dict[str, Pull] = {}
         self._windows: dict[int, Window] = {}
         self._numbers = count()
         self._told = set[tuple[str, str]]()
@@ -191,7 +185,7 @@ class Bus:
                     f"CONSUMER.CREATE.{stream}.{durable}", {"stream_name": stream, "config": config}
                 )
                 retry = FIRST_RETRY
-                pull = self._pulls[durable + stream] = _Pull(
+                pull = self._pulls[durable + stream] = Pull(
                     self._client, f"{stream}.{durable}", self._inbox, handle, batch, gather
                 )
                 await pull.run()
@@ -298,109 +292,3 @@ class Bus:
         if problem := answer.get("error"):
             raise Unavailable(f"{verb}: {problem['description']}", reason=f"JETSTREAM_{problem['err_code']}")
         return answer
-
-
-class _Pull:
-    """A durable consumer's messages: one pull request stands at a time, and a batch is what has arrived.
-
-    nats-py's own `fetch` waits for a full batch or its time to run out, seconds during which a page would lie there.
-    """
-
-    def __init__(
-        self, client: Client, consumer: str, inbox: str, handle: Handle, batch: int, gather: timedelta
-    ) -> None:
-        self._client = client
-        self._consumer = consumer
-        self._inbox = f"{inbox}.pull{os.urandom(6).hex()}"
-        self._handle = handle
-        self._batch = batch
-        self._gather = gather.total_seconds()
-        self._held: deque[Msg] = deque()
-        self._wanted = self._arrivals = 0
-        self._arrived = asyncio.Event()
-        self._moved = asyncio.Condition()
-        self._over = ""
-
-    async def run(self) -> None:
-        """Ends by Unavailable when the consumer or the connection is gone, and gives back what it holds."""
-        sub = await self._client.subscribe(self._inbox, cb=self._on_message)
-        retry, handled_at = FIRST_RETRY, 0.0
-        try:
-            while True:
-                await self._wait()
-                if len(self._held) < self._batch:
-                    await asyncio.sleep(max(0.0, handled_at + self._gather - time.monotonic()))
-                if self._gather:
-                    await self._ask()
-                batch = list(self._held)[: self._batch]
-                try:
-                    await self._handle([Received.read(msg) for msg in batch])
-                except Exception as error:
-                    _log.warning(
-                        "batch_failed", consumer=self._consumer, reason=reason_of(error), error=str(error)
-                    )
-                    await self._give_back()
-                    await asyncio.sleep(retry)
-                    retry = min(retry * 2, LAST_RETRY)
-                    # What was on its way here meanwhile has overtaken what was given back.
-                    self._held = deque(sorted(self._held, key=lambda msg: msg.metadata.sequence.stream))
-                else:
-                    retry = FIRST_RETRY
-                    for _ in batch:
-                        await self._held.popleft().ack()
-                    handled_at = time.monotonic()
-                async with self._moved:
-                    self._moved.notify_all()
-        finally:
-            await self._give_back()
-            await sub.unsubscribe()
-
-    def end(self, why: str) -> None:
-        """Ends `run` when what has arrived is handled."""
-        self._over = why
-        self._arrived.set()
-
-    async def caught_up(self) -> None:
-        """Waits until what has arrived by now is handled, or given back."""
-        arrivals = self._arrivals
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._arrivals - len(self._held) >= arrivals)
-
-    async def _wait(self) -> None:
-        """Keeps a request standing until messages are held."""
-        while not self._held:
-            self._arrived.clear()
-            if self._over:
-                raise Unavailable(self._over, reason="CONSUMER_GONE")
-            await self._ask()
-            try:
-                async with asyncio.timeout(PULL + 1):
-                    await self._arrived.wait()
-            except TimeoutError:
-                self._wanted = 0
-
-    async def _ask(self) -> None:
-        if self._wanted <= 0:
-            self._wanted = self._batch
-            request = json.dumps({"batch": self._batch, "expires": int(PULL * SECOND)})
-            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}"
-            await self._client.publish(subject, request.encode(), self._inbox)
-
-    async def _on_message(self, msg: Msg) -> None:
-        if msg.reply.startswith("$JS.ACK."):
-            self._wanted -= 1
-            self._arrivals += 1
-            self._held.append(msg)
-        else:
-            headers = msg.headers or {}
-            status = headers.get("Status", "")
-            if status in (_NO_MESSAGES, _EXPIRED):
-                self._wanted = 0
-            elif status != _HEARTBEAT:
-                self.end(f"{status} {headers.get('Description', '')}")
-        self._arrived.set()
-
-    async def _give_back(self) -> None:
-        """Everything held, in order, so that it comes again in order."""
-        while self._held:
-            await self._held.popleft().nak()

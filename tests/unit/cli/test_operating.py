@@ -112,18 +112,27 @@ def test_every_command_helps(name: str) -> None:
     assert f"tocsin {name}" in done.stdout
 
 
+def below(*path: str) -> list[str]:
+    """The commands of a group; none for a command."""
+    listed = tocsin(*path, "--help").stdout.partition("Commands")[2].splitlines()
+    return [line.split()[1] for line in listed if line.startswith("│ ") and not line.startswith("│  ")]
+
+
+def commands(*path: str) -> Iterator[tuple[str, ...]]:
+    """A command, or all that there are in a group."""
+    verbs = below(*path)
+    if not verbs:
+        yield path
+    for verb in verbs:
+        yield from commands(*path, verb)
+
+
 @pytest.mark.parametrize("name", COMMANDS["On call"])
 def test_every_operators_command_has_examples_and_json(name: str) -> None:
-    verbs = [
-        line.split()[1]
-        for line in tocsin(name, "--help").stdout.partition("Commands")[2].splitlines()
-        if line.startswith("│ ") and not line.startswith("│  ")
-    ]
-    for words in [[name, verb] for verb in verbs] or [[name]]:
+    for words in commands(name):
         said = tocsin(*words, "--help").stdout
-        assert "--json" in said
-        assert "Examples" in said
-        assert f" tocsin {' '.join(words)}" in said.partition("Examples")[2]
+        assert "--json" in said, words
+        assert f" tocsin {' '.join(words)}" in said.partition("Examples")[2], words
 
 
 def documented() -> list[list[str]]:
@@ -137,11 +146,9 @@ def test_the_documentation_has_every_operators_command_and_no_option_that_is_not
     for name in COMMANDS["On call"]:
         assert any(words[1] == name for words in said), name
     for words in said:
-        path = (
-            words[1:3]
-            if words[1] in ("alerts", "schedule", "policy", "silence", "integration", "keys")
-            else words[1:2]
-        )
+        path = words[1:2]
+        while len(words) > len(path) + 1 and words[len(path) + 1] in below(*path):
+            path.append(words[len(path) + 1])
         done = tocsin(*path, "--help")
         assert done.exit_code == 0, words
         for option in (word for word in words if word.startswith("--")):

@@ -19,6 +19,7 @@ ROLE_SETTINGS = {
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "15s",
+    "jit": "off",
 }
 EXTENSIONS = ("btree_gist",)
 

@@ -28,7 +28,6 @@ LINGERING = "is still in use"
 SETTINGS = {
     "shared_buffers": "128MB",
     "max_connections": "200",
-    "jit": "off",
     "wal_compression": "on",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",

@@ -59,8 +59,10 @@ with recursive front as materialized (
 ), due as (
     select * from front
     union select of_each.* from (select name from methods where name is not null limit %(scan)s) m cross join lateral (
-        select route_log_id, address, due_at, {HOST} as host from route_logs r
-        where contact_method_id = m.name and {_DUE} order by route_log_id limit %(room)s) of_each
+        select route_log_id, address, due_at, {HOST} as host from (
+            select * from route_logs where contact_method_id = m.name and due_at is not null
+            order by route_log_id limit 4 * %(room)s) r
+        where {_DUE}) of_each
 ), ranked as (
     select due.*, room, coalesce(busy, 0) as busy, row_number() over (partition by address order by due_at) as place
     from due left join json_to_recordset(%(rooms)s::json) as given (address text, room int, busy int) using (address)

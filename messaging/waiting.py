@@ -1,6 +1,6 @@
 """Events that the broker has not taken: read by their owner, and fetched by services that must not wait for it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,35 +50,34 @@ Fetch = Callable[[messaging_pb2.FetchEventsRequest], Awaitable[messaging_pb2.Fet
 
 
 class Bypass:
-    """Handles events that their owner cannot publish, for consumers whose effect people wait for.
+    """Handles events that their owner cannot publish, for a consumer whose effect people wait for.
 
     They arrive through the broker too, once it is back: what was handled is dropped by its id.
     """
 
-    def __init__(self, sources: Mapping[Consumer, Fetch]) -> None:
-        """`sources` maps consumers, of types that are named in full, to the method of the owner of their events."""
-        self._sources = sources
-        self._after = dict.fromkeys(sources, 0)
-        self._looks = 0
+    def __init__(self, consumer: Consumer, fetch: Fetch) -> None:
+        """`consumer` names its types in full; `fetch` is the method of the owner of their events."""
+        self._consumer = consumer
+        self._fetch = fetch
+        self._after = self._looks = 0
 
     async def work(self) -> None:
-        """Fetches what waits. Raises a DomainError while an owner is away: the next look comes."""
+        """Fetches what waits. Raises a DomainError while the owner is away: the next look comes."""
         self._looks += 1
-        for consumer, fetch in self._sources.items():
-            if self._looks % AGAIN == 0:
-                self._after[consumer] = 0
-            while await self._handle(consumer, fetch):
-                pass
+        if self._looks % AGAIN == 0:
+            self._after = 0
+        while await self._handle():
+            pass
 
-    async def _handle(self, consumer: Consumer, fetch: Fetch) -> bool:
+    async def _handle(self) -> bool:
         """Whether there may be more."""
         request = messaging_pb2.FetchEventsRequest(
-            types=consumer.subjects, after=self._after[consumer], page_size=AT_ONCE
+            types=self._consumer.subjects, after=self._after, page_size=AT_ONCE
         )
-        found = (await fetch(request)).events
+        found = (await self._fetch(request)).events
         if found:
-            await consumer.take([_received(event) for event in found])
-            self._after[consumer] = found[-1].position
+            await self._consumer.take([_received(event) for event in found])
+            self._after = found[-1].position
         return len(found) == AT_ONCE
 
 

@@ -152,7 +152,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         handle=unreached.Unreached(rules=rules, clock=clock).handle,
         after=lambda _: changed(),
     )
-    bypass = Bypass({arrivals: roster.fetch, out_of_reach: notify.fetch})
+    around = [Bypass(arrivals, roster.fetch), Bypass(out_of_reach, notify.fetch)]
     wakeups.on(stored.CHANNEL, rules.wake)
     wakeups.on(stored.CHANNEL, reviews.wake)
     wakeups.on(DUE, engine.wake)
@@ -241,7 +241,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             ),
             arrivals.run,
             out_of_reach.run,
-            DueLoop("bypass", bypass.work, poll=waiting.POLL).run,
+            *(DueLoop("bypass", one.work, poll=waiting.POLL).run for one in around),
             upkeep.run,
             timekeeper.run,
         ],

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import islice
 
 from chassis.clock import Clock
+from chassis.errors import DomainError
 from chassis.loop import DueLoop
 from chassis.snapshot import Snapshot
 from services.escalation.coverage import Coverage
@@ -39,9 +40,13 @@ class Rounds:
         rules, now = self._rules.value, self._clock.now()
         if rules is self._seen and now < self._next_at:
             return
-        self._seen, self._next_at = rules, now + EVERY
-        for targets in _pieces(sorted(rules.targets)):
-            await self._coverage.learn(targets, now)
+        self._seen, self._next_at = rules, now + EVERY  # before the question: what hastens meanwhile counts
+        try:
+            for targets in _pieces(sorted(rules.targets)):
+                await self._coverage.learn(targets, now)
+        except DomainError:
+            self._seen = None
+            raise
 
 
 def _pieces(targets: Sequence[str]) -> Iterator[list[str]]:

@@ -213,7 +213,7 @@ async def build(
         subjects=consumer.SUBJECTS,
         handle=consumer.Canceller(clock, due=deliverer.wake).handle,
     )
-    bypass = Bypass({cancelling: escalation.fetch})
+    bypass = Bypass(cancelling, escalation.fetch)
     messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(
         messaging_api.servicer(db, consumers=[cancelling], wake=relay.wake), server.grpc
     )

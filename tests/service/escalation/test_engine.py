@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.errors import DomainError, Invalid
 from chassis.wire import timestamp
@@ -211,6 +212,23 @@ async def test_who_was_never_asked_for_is_known_when_roster_is_away(stage: World
     alert = await stage.here.open(policy_id="p")
     assert await stage.pages(1) == [("disk full", 1, ["bob"])]
     assert (await stage.here.steps(alert))[0].stale
+
+
+def missed() -> float:
+    """How often roster could not be asked in advance, in this process."""
+    named = {"loop": "rounds", "reason": "UNAVAILABLE"}
+    return REGISTRY.get_sample_value("tocsin_loop_failures_total", named) or 0
+
+
+async def test_who_is_on_call_is_asked_again_as_soon_as_roster_is_back(stage: World) -> None:
+    """A policy made while it was away does not wait for the next round."""
+    stage.roster.on_call["oncall://db"] = ["alice"]
+    await stage.roster.stop()
+    await stage.here.policy("p", (["oncall://db"], 60))
+    before = missed()
+    await eventually(lambda: missed() > before, timeout=10)
+    await stage.roster.start()
+    await eventually(known(stage, "alice"), timeout=15)
 
 
 async def test_roster_that_does_not_answer_is_away(stage: World) -> None:

@@ -52,7 +52,7 @@ class Hearing:
             handle=self._hear,
         )
         self._api: Any = MessagingApi(owner, [], lambda: None)
-        self.bypass = Bypass({self.consumer: self._fetch})
+        self.bypass = Bypass(self.consumer, self._fetch)
 
     async def _fetch(self, request: messaging_pb2.FetchEventsRequest) -> messaging_pb2.FetchEventsResponse:
         self.asked.append(request.after)

@@ -33,7 +33,8 @@ ERRORS = {
     "504": "The deadline passed first.",
 }
 VERBS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
-WITH_VARIABLES, WITH_BODY, CHANGING = ("404", "405"), ("413",), ("409",)
+WITH_VARIABLES, WITH_VERB, WITH_BODY, CHANGING = ("404", "405"), ("404",), ("413",), ("409",)
+"""What may be answered besides, by what a route is like; a verb, `alerts:escalation-run`, may name things elsewhere."""
 ALWAYS = ("400", "401", "403", "429", "500", "501", "503", "504")
 STATUS_SCHEMA: Json = {
     "type": "object",
@@ -229,9 +230,14 @@ def _body(rule: Rule, schemas: Schemas) -> Json:
 
 
 def _responses(rule: Rule, schemas: Schemas) -> Json:
-    statuses = [*ALWAYS, *(WITH_VARIABLES if rule.template.variables else ())]
-    statuses += WITH_BODY if rule.body else ()
-    statuses += () if rule.verb == "GET" else CHANGING
+    template = rule.template
+    statuses = {
+        *ALWAYS,
+        *(WITH_VARIABLES if template.variables else ()),
+        *(WITH_VERB if template.verb else ()),
+        *(WITH_BODY if rule.body else ()),
+        *(() if rule.verb == "GET" else CHANGING),
+    }
     return {
         "200": _answer(rule, schemas),
         **{status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)},

@@ -1,6 +1,6 @@
 """AlertService: triggers, verbs, lists and runs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -10,7 +10,7 @@ import structlog
 
 from chassis import auth, ids, paging, wire
 from chassis.db import Database
-from chassis.errors import DomainError, Invalid, Problems, to_status
+from chassis.errors import DomainError, Field, Invalid, NotFound, Problems, to_status
 from chassis.server import Context
 from chassis.snapshot import Snapshot
 from chassis.validation import count
@@ -218,12 +218,27 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
         alert_ids, as_of = convert.alert_ids(request.alert_ids), wire.instant(request, "as_of")
         if as_of is not None and not request.dry_run:
             raise Invalid.field("as_of", "is for a dry run only; want dry_run beside it")
+        await self._must_exist(alert_ids)
         if request.dry_run:
             steps = await self._foresight.steps(alert_ids, as_of)
         else:
             steps = await self._steps.evaluate(alert_ids)
         message = partial(convert.execution_message, foreseen=request.dry_run)
         return alert_service_pb2.RunEscalationsResponse(executions=map(message, steps))
+
+    async def _must_exist(self, alert_ids: Sequence[UUID]) -> None:
+        """Raises NotFound naming each id that no alert has."""
+        if not alert_ids:
+            return
+        async with self._db.connect() as conn:
+            unknown = await storage.unknown(conn, alert_ids)
+        if unknown:
+            places = [(place, one) for place, one in enumerate(alert_ids) if one in unknown]
+            raise NotFound(
+                f"there is no alert {', '.join(str(one) for _, one in places)}",
+                reason="ALERT_NOT_FOUND",
+                fields=[Field(f"alert_ids[{place}]", f"there is no alert {one}") for place, one in places],
+            )
 
 
 def acknowledged(rules: Rules) -> Verb:

@@ -2,7 +2,7 @@
 
 import json
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -159,6 +159,12 @@ async def exists(conn: AsyncConnection, alert_id: UUID) -> None:
     found = await conn.execute(select(alerts.c.alert_id).where(alerts.c.alert_id == alert_id))
     if found.one_or_none() is None:
         raise missing(alert_id)
+
+
+async def unknown(conn: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these ids that no alert has."""
+    query = select(alerts.c.alert_id).where(alerts.c.alert_id == any_(literal(list(ids), ARRAY(Uuid))))
+    return set(ids).difference((await conn.execute(query)).scalars())
 
 
 async def lock(

@@ -246,6 +246,21 @@ async def test_what_is_wrong_is_named(stage: World) -> None:
         assert missing.value.reason == "ALERT_NOT_FOUND"
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_run_names_every_alert_that_does_not_exist(stage: World, dry_run: bool) -> None:
+    """Also when there are others beside them."""
+    alert = await stage.here.open()
+    nobody, neither = Alert(alert_id=str(uuid7())), Alert(alert_id=str(uuid7()))
+    with pytest.raises(NotFound) as raised:
+        await stage.here.run(nobody, alert, neither, dry_run=dry_run)
+    assert raised.value.reason == "ALERT_NOT_FOUND"
+    assert [(field.path, field.description) for field in raised.value.fields] == [
+        ("alert_ids[0]", f"there is no alert {nobody.alert_id}"),
+        ("alert_ids[2]", f"there is no alert {neither.alert_id}"),
+    ]
+    assert raised.value.message == f"there is no alert {nobody.alert_id}, {neither.alert_id}"
+
+
 async def test_one_bad_order_fails_alone(stage: World) -> None:
     """Its neighbours in the same commit are carried out."""
     over = await stage.here.close(await stage.here.open())

@@ -56,6 +56,13 @@ def _resolved(segments: list[str]) -> list[str]:
     return kept
 
 
+async def test_what_names_things_in_its_body_may_not_find_them(stage: Stage) -> None:
+    """The document says so of every verb, whatever its path is like."""
+    paths = (await stage.call("GET", "/openapi.json", token=None)).json["paths"]
+    assert "404" in paths["/api/alert/alerts:escalation-run"]["post"]["responses"]
+    assert "404" not in paths["/api/alert/alerts"]["get"]["responses"]
+
+
 async def test_every_route_of_the_document_is_served(stage: Stage) -> None:
     """Each operation answers something else than 404 or 405 from the router."""
     document = (await stage.call("GET", "/openapi.json", token=None)).json

@@ -222,7 +222,7 @@ class AlertServiceServicer:
 
     def RunEscalations(self, request, context):
         """Evaluates at once what is due, and answers the steps taken; a dry run answers what would be and changes
-        nothing.
+        nothing. NOT_FOUND naming each id that no alert has; then nothing is evaluated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

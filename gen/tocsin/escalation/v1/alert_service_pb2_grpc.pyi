@@ -56,7 +56,7 @@ class AlertServiceStub:
     """The escalation steps of an alert, oldest first."""
     RunEscalations: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.RunEscalationsRequest, _alert_service_pb2.RunEscalationsResponse]
     """Evaluates at once what is due, and answers the steps taken; a dry run answers what would be and changes
-    nothing.
+    nothing. NOT_FOUND naming each id that no alert has; then nothing is evaluated.
     """
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -190,7 +190,7 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_alert_service_pb2.RunEscalationsRequest, _abc.Awaitable[_alert_service_pb2.RunEscalationsResponse]],
     ) -> _abc.Awaitable[_alert_service_pb2.RunEscalationsResponse]:
         """Evaluates at once what is due, and answers the steps taken; a dry run answers what would be and changes
-        nothing.
+        nothing. NOT_FOUND naming each id that no alert has; then nothing is evaluated.
         """
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _aio.Server) -> None: ...

@@ -52,6 +52,9 @@ REFUSED = {
     ),
 }
 """What a person reads whose link was refused, by the reason."""
+SPENT = (
+    "This link has taken it once and cannot again: take it by the link of a newer page, or in Tocsin itself."
+)
 
 
 class Receipts:
@@ -105,10 +108,13 @@ class Receipts:
 
 
 def recorded(route: Any) -> tuple[str, str]:
-    """What a person reads whose click was recorded: who has or has closed the alert, as far as it is known."""
+    """What a person reads whose click was recorded: who has, had or has closed the alert, as far as it is known."""
     if route.closed_by:
         who = "You have" if route.closed_by == route.responder_id else f"{route.closed_by} has"
         return "The alert is closed", f"{who} closed it; there is nothing left to do for you."
+    if route.open_again:
+        who = "You had" if route.taken_by == route.responder_id else f"{route.taken_by} had"
+        return "The alert is open again", f"{who} it before. {SPENT}"
     if route.taken_by and route.taken_by == route.responder_id:
         return "The alert is yours", "Nobody else will be told."
     if route.taken_by:

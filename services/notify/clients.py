@@ -11,7 +11,12 @@ from chassis.client import channel
 from chassis.tls import Tls
 from messaging.owners import asking
 from messaging.waiting import Fetch
-from tocsin.escalation.v1 import alert_service_pb2, alert_service_pb2_grpc, messaging_service_pb2_grpc
+from tocsin.escalation.v1 import (
+    alert_pb2,
+    alert_service_pb2,
+    alert_service_pb2_grpc,
+    messaging_service_pb2_grpc,
+)
 from tocsin.roster.v1 import responder_service_pb2, responder_service_pb2_grpc
 
 DEADLINE = timedelta(seconds=3)
@@ -20,10 +25,11 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has an alert, and who has closed it; empty for nobody."""
+    """Who has an alert, and who has closed it; empty for nobody. Whoever had it last when it is `open_again`."""
 
     taken_by: str = ""
     closed_by: str = ""
+    open_again: bool = False
 
 
 class Escalation:
@@ -48,9 +54,23 @@ class Escalation:
         return taken.acked_by
 
     async def holder(self, alert_id: str) -> Holder:
-        """Who has the alert now. Raises chassis.errors."""
+        """Who has the alert now, or had it before it was opened again. Raises chassis.errors."""
         alert = await self._alerts.GetAlert(alert_service_pb2.GetAlertRequest(alert_id=alert_id))
+        if alert.state == alert_pb2.Alert.OPEN and (before := await self._had(alert_id)):
+            return Holder(before, open_again=True)
         return Holder(alert.acked_by, alert.closed_by)
+
+    async def _had(self, alert_id: str) -> str:
+        """Who has taken the alert last, by its timeline; empty for nobody."""
+        who, token = "", ""
+        while True:
+            page = await self._alerts.ListAlertActions(
+                alert_service_pb2.ListAlertActionsRequest(alert_id=alert_id, page_size=PAGE, page_token=token)
+            )
+            taken = [one.actor for one in page.actions if one.type == alert_pb2.AlertAction.ACK]
+            who, token = taken[-1] if taken else who, page.next_page_token
+            if not token:
+                return who
 
     async def close(self) -> None:
         """Closes the connection."""

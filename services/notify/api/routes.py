@@ -120,6 +120,7 @@ class RouteApi(route_service_pb2_grpc.RouteServiceServicer):
         except DomainError:  # the receipt is recorded all the same
             return told
         told.taken_by, told.closed_by = holder.taken_by, holder.closed_by
+        told.open_again = holder.open_again
         return told
 
     def _admitted(self, request: route_service_pb2.RecordReceiptRequest) -> UUID:

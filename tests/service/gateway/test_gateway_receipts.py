@@ -75,6 +75,17 @@ async def test_a_click_acknowledges_once(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("taken_by", "said"), [("ada", "You had it before"), ("<bob>", "&lt;bob&gt; had it before")]
+)
+async def test_a_click_says_that_the_alert_is_open_again(stage: Stage, taken_by: str, said: str) -> None:
+    route = route_pb2.RouteLog(responder_id="ada", taken_by=taken_by, open_again=True)
+    stage.services.play("RecordReceipt", route)
+    answer = await stage.api("POST", f"{PATH}?token=t", b"", token=None, headers=FORM)
+    assert "The alert is open again" in answer.text
+    assert (said in answer.text, "<bob>" in answer.text) == (True, False)
+
+
+@pytest.mark.parametrize(
     ("taken_by", "closed_by", "said"),
     [
         ("ada", "", "The alert is yours"),

@@ -82,6 +82,25 @@ async def test_the_answer_tells_who_has_closed_the_alert(
     assert world.sql("select answer from acknowledgements") == [("REFUSED: ALERT_CLOSED",)]
 
 
+@pytest.mark.parametrize("earlier", ["", "bob"])
+async def test_the_answer_tells_that_the_alert_is_open_again(
+    world: World, receiver: Receiver, paged: route_pb2.RouteLog, earlier: str
+) -> None:
+    """And who had it last; the link that acknowledged once does not again."""
+    anyone, link = await world.anonymous(), token_of(receiver)
+
+    async def clicked() -> tuple[str, str, bool]:
+        route = await world.receipt(paged.route_log_id, ACKNOWLEDGED, replica=anyone, link_token=link)
+        return route.taken_by, route.closed_by, route.open_again
+
+    assert await clicked() == ("alice", "", False)
+    world.escalation.reopened, world.escalation.taken_by = True, earlier
+    assert await clicked() == ("alice", "", True)
+    world.escalation.reopened, world.escalation.taken_by = False, "carol"
+    assert await clicked() == ("carol", "", False)
+    assert world.escalation.calls == 1
+
+
 async def test_the_link_acknowledges_as_the_person_who_was_paged(
     world: World, receiver: Receiver, paged: route_pb2.RouteLog
 ) -> None:

@@ -69,6 +69,8 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
     """Who was faster; empty: whoever asks has the alert."""
     closed_by: str = ""
     """Who has closed every alert; empty: they are open."""
+    reopened: bool = False
+    """Whether every alert that was taken is open again; `taken_by` had it before whoever asked."""
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
@@ -88,7 +90,25 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
             raise self.trouble
         taken = [by for alert_id, by in self.acknowledged if alert_id == request.alert_id]
         by = self.taken_by or next(iter(taken), "")
+        if self.reopened:
+            return alert_pb2.Alert(alert_id=request.alert_id, state=alert_pb2.Alert.OPEN)
         return alert_pb2.Alert(alert_id=request.alert_id, acked_by=by, closed_by=self.closed_by)
+
+    async def ListAlertActions(
+        self, request: alert_service_pb2.ListAlertActionsRequest, _: Any
+    ) -> alert_service_pb2.ListAlertActionsResponse:
+        """As the real one, two actions a page: each who took it and that it was opened again, the oldest first."""
+        taken = [by for alert_id, by in self.acknowledged if alert_id == request.alert_id]
+        who = [one for one in (self.taken_by, *taken) if one]
+        start = int(request.page_token or 0)
+        return alert_service_pb2.ListAlertActionsResponse(
+            actions=[
+                alert_pb2.AlertAction(type=alert_pb2.AlertAction.ACK, actor=one)
+                for one in who[start : start + 1]
+            ]
+            + [alert_pb2.AlertAction(type=alert_pb2.AlertAction.REOPEN, actor="dave")],
+            next_page_token=str(start + 1) if start + 1 < len(who) else "",
+        )
 
 
 @dataclass

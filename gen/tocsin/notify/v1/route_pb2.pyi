@@ -170,6 +170,7 @@ class RouteLog(_message.Message):
     BUNDLE_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     CLOSED_BY_FIELD_NUMBER: _builtins.int
+    OPEN_AGAIN_FIELD_NUMBER: _builtins.int
     route_log_id: _builtins.str
     """The id (UUIDv7); also the `webhook-id` of every attempt."""
     alert_id: _builtins.str
@@ -193,7 +194,7 @@ class RouteLog(_message.Message):
     decision: Global___RouteLog.Decision.ValueType
     """Why it is sent when it is, or is not sent at all."""
     taken_by: _builtins.str
-    """Who has the alert, or had it before it was closed: in the answer to the receipt that acknowledged it, and to
+    """Who has the alert, or had it before it was closed or opened again: in the answer to the receipt that acknowledged it, and to
     every later one that does so by the link, when escalation said so at once; empty everywhere else. Somebody else
     when that one was faster. Output only.
     """
@@ -204,6 +205,10 @@ class RouteLog(_message.Message):
     closed_by: _builtins.str
     """Who has closed the alert: in the answer to a receipt that acknowledges by the link, when it was too late; empty
     everywhere else. Output only.
+    """
+    open_again: _builtins.bool
+    """Whether nobody has the alert any more, since it was opened again after `taken_by` had it: in the answer to a
+    receipt that acknowledges by the link, once the link has acknowledged before; false everywhere else. Output only.
     """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -253,10 +258,11 @@ class RouteLog(_message.Message):
         bundle_id: _builtins.str = ...,
         kind: Global___RouteLog.Kind.ValueType = ...,
         closed_by: _builtins.str = ...,
+        open_again: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delay", b"delay", "failed_over_at", b"failed_over_at", "next_attempt_at", b"next_attempt_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "bundle_id", b"bundle_id", "channel", b"channel", "closed_by", b"closed_by", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "kind", b"kind", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "alert_id", b"alert_id", "attempts", b"attempts", "bundle_id", b"bundle_id", "channel", b"channel", "closed_by", b"closed_by", "contact_method_id", b"contact_method_id", "created_at", b"created_at", "decision", b"decision", "delay", b"delay", "execution_id", b"execution_id", "failed_over_at", b"failed_over_at", "kind", b"kind", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "open_again", b"open_again", "receipts", b"receipts", "responder_id", b"responder_id", "route_log_id", b"route_log_id", "sent_at", b"sent_at", "status", b"status", "taken_by", b"taken_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,7 +35,7 @@ def main() -> int:
         print(f"{one.check}\n{one.told.strip()}\n{one.request.strip()}\n")
     wrong = [one for one in found if not one.announced]
     print(
-        f"{len(wrong)} findings, and {len(found) - len(wrong)} methods that say that they are not built yet"
+        f"{len(wrong)} findings, and {len(found) - len(wrong)} answers that this stack is not set up for it"
     )
     return 1 if wrong else 0
 

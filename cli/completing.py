@@ -37,6 +37,7 @@ def _listed(ctx: typer.Context, path: str, plural: str, query: dict[str, object]
     return Api(find(named, os.environ), PATIENCE).each(path, plural, most=MOST, **query)
 
 
+TEAMS = resources("/oncall/teams", "teams", "team_id", "display_name")
 ALERTS = resources("/alerts", "alerts", "alert_id", "title", state=["OPEN", "ACKED"])
 SCHEDULES = resources("/oncall/schedules", "schedules", "schedule_id", "display_name")
 POLICIES = resources("/escalation-policies", "escalation_policies", "policy_id", "display_name")

@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from cli.api import Json, escaped
-from cli.completing import INTEGRATIONS, POLICIES
+from cli.completing import INTEGRATIONS, POLICIES, TEAMS
 from cli.labels import labels
 from cli.moments import length, shown
 from cli.operating import Operator, add, instant_of, operates
 from cli.output import facts, table
 
 app = typer.Typer(help="Integrations: where alerts come from, each by its routing key.", no_args_is_help=True)
-HEADINGS = ("integration", "name", "policy", "labels", "since")
+HEADINGS = ("integration", "name", "policy", "team", "labels", "since")
 INTEGRATION = typer.Argument(metavar="INTEGRATION", help="The integration's id.", autocompletion=INTEGRATIONS)
 
 
@@ -29,6 +29,12 @@ def add_(
         typer.Option(metavar="NAME=VALUE", help="Added to each of its alerts; may be repeated."),
     ] = None,
     name: Annotated[str, typer.Option(help="For people (default: the id).")] = "",
+    team: Annotated[
+        str,
+        typer.Option(
+            help="The team whose members alone may change it (default: everybody may).", autocompletion=TEAMS
+        ),
+    ] = "",
 ) -> None:
     """Add an integration; its routing key is shown now and never again, with the addresses to point senders at."""
     body = {
@@ -36,6 +42,7 @@ def add_(
         "policy_id": policy,
         "labels": labels(label or []),
         "display_name": name,
+        "team_id": team,
     }
     made = operator.api.post("/integrations", body)
     operator.out.show(made, facts([*_pairs(made), *addresses(operator.where.gateway, made["routing_key"])]))
@@ -72,7 +79,14 @@ def delete(operator: Operator, integration_id: Annotated[str, INTEGRATION]) -> N
 def row(one: Json) -> tuple[object, ...]:
     """An integration in a list."""
     written = " ".join(f"{name}={value}" for name, value in sorted(one["labels"].items()))
-    return one["integration_id"], one["display_name"], one["policy_id"], written, shown(one["created_at"])
+    return (
+        one["integration_id"],
+        one["display_name"],
+        one["policy_id"],
+        one["team_id"],
+        written,
+        shown(one["created_at"]),
+    )
 
 
 def addresses(gateway: str, key: str) -> list[tuple[str, str]]:

@@ -8,19 +8,20 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli.api import Json, escaped
-from cli.completing import SILENCES
+from cli.completing import SILENCES, TEAMS
 from cli.moments import coming, length, rfc3339, seconds, shown, spoken
 from cli.operating import Operator, add, instant_of, operates
 from cli.output import facts, table
 
 app = typer.Typer(help="Silences: keep matching alerts quiet for a time.", no_args_is_help=True)
 IN_FORCE = ("PENDING", "ACTIVE")
-HEADINGS = ("silence", "state", "matchers", "from", "until", "recurs", "by", "comment")
+HEADINGS = ("silence", "state", "matchers", "from", "until", "recurs", "by", "team", "comment")
 
 
 @operates(
     "tocsin silence add 'team=\"db\"' 2h --comment 'disk swap'",
     "tocsin silence add 'team=\"db\"' 'host=~\"web-.*\"' 30m --start +1h",
+    "tocsin silence add 'team=\"db\"' 2h --team db",
     "tocsin silence add 'team=\"db\"' 8h --start 2026-03-01T22:00 --rrule FREQ=DAILY --time-zone Europe/Berlin",
 )
 def add_(
@@ -35,6 +36,12 @@ def add_(
     start: Annotated[str, typer.Option(help="From when on: now, +1h, 2026-03-01T09:00.")] = "now",
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     silence_id: Annotated[str, typer.Option("--id", help="The silence's id (default: generated).")] = "",
+    team: Annotated[
+        str,
+        typer.Option(
+            help="The team whose members alone may end it (default: everybody may).", autocompletion=TEAMS
+        ),
+    ] = "",
     rrule: Annotated[
         str, typer.Option(help="Silence in windows that recur: FREQ=WEEKLY;BYDAY=SA,SU (RFC 5545).")
     ] = "",
@@ -46,7 +53,12 @@ def add_(
     """Silence the alerts that all the matchers match, once or, with --rrule, again and again."""
     zone = _zone(rrule, time_zone, ends)
     begin = instant_of("--start", lambda: _begin(start, zone, operator.now))
-    body: Json = {"matchers": matchers, "comment": comment, "silence_rule_id": silence_id}
+    body: Json = {
+        "matchers": matchers,
+        "comment": comment,
+        "silence_rule_id": silence_id,
+        "team_id": team,
+    }
     if rrule:
         lasts = instant_of("UNTIL", lambda: length(until))
         body["recurrence"] = {
@@ -124,6 +136,7 @@ def row(silence: Json) -> tuple[str, ...]:
         shown(silence["ends_at"]),
         _windows(silence),
         silence["created_by"],
+        silence["team_id"],
         silence["comment"],
     )
 

@@ -177,6 +177,20 @@ async def test_a_silence_keeps_alerts_quiet_until_it_is_ended(world: World, tocs
     assert (await world.trigger(policy_id=policy))["outcome"] == "OPENED"
 
 
+async def test_a_silence_and_an_integration_of_a_team(world: World, tocsin: Shell) -> None:
+    team, quiet, sender = world.own("team"), world.own("quiet"), world.own("sender")
+    await world.ok(
+        "POST", "/oncall/teams", {"team_id": team, "responder_ids": [await world.responder("ada")]}
+    )
+    silence = ("silence", "add", f'source="{world.mark}"', "2h", "--id", quiet)
+    assert (await tocsin.json(*silence, "--team", team))["team_id"] == team
+    assert (await tocsin.json("integration", "add", sender, "--team", team))["team_id"] == team
+    assert team in await tocsin.ok("silence", "list")
+    assert team in await tocsin.ok("integration", "list")
+    await tocsin.ok("silence", "expire", quiet)
+    await tocsin.ok("integration", "delete", sender)
+
+
 async def test_a_silence_that_recurs(world: World, tocsin: Shell) -> None:
     """By its zone's clock, shown with its windows, previewed, and ended like any other."""
     policy, _ = await policy_of(world)

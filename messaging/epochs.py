@@ -1,8 +1,10 @@
 """Streams that were lost, put back or made anew, noticed by who consumes them, and healed by who owns their events."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,6 +14,7 @@ from sqlalchemy import text
 from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
+from chassis.loop import DueLoop
 
 POLL = timedelta(seconds=5)
 MARGIN = timedelta(minutes=1)
@@ -59,7 +62,7 @@ async def restart(bus: Bus, stream: str, durable: str) -> None:
 
 
 class Epochs:
-    """Looks at the streams that a service consumes every few seconds; any number of replicas may.
+    """Looks at the streams that a service consumes every few seconds, each by itself; any number of replicas may.
 
     A stream is known by when it was made and by how far it has come. One that was made anew, or has gone back, may
     have lost events that were never consumed: the owner is asked to publish what happened since the last moment at
@@ -76,27 +79,32 @@ class Epochs:
         self._durable = durable
         self._owners = owners
 
-    async def work(self) -> None:
-        """Looks at every stream. Raises Unavailable while the broker or an owner is away: the next look comes."""
-        for stream, replay in self._owners.items():
-            # The instant comes first: what is published while we look is not taken for consumed.
-            now = self._clock.now()
-            epoch = await look(self._bus, stream, self._durable)
-            async with self._db.connect() as conn:
-                known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
-            complete_at = now if known is None or not epoch.behind else known.complete_at
-            if known is not None and (known.created != epoch.created or known.last_seq > epoch.last_seq):
-                complete_at = await self._replayed(stream, epoch, known, replay)
-            seen = {"created": epoch.created, "last_seq": epoch.last_seq, "complete_at": complete_at}
-            before = (None, None) if known is None else (known.created, known.last_seq)
-            said = {"stream": stream, "known": before[0], "known_seq": before[1], **seen}
-            async with self._db.begin() as conn:
-                await conn.execute(_SEEN, said)
+    async def run(self) -> None:
+        """Looks at all of them for ever; only cancellation ends it. An owner that is away holds up its stream alone."""
+        async with asyncio.TaskGroup() as looks:
+            for stream in self._owners:
+                looks.create_task(DueLoop("epochs", partial(self.look_at, stream), poll=POLL).run())
 
-    async def _replayed(self, stream: str, epoch: Epoch, known: Any, replay: Replay) -> datetime:
+    async def look_at(self, stream: str) -> None:
+        """Looks at a stream once. Raises Unavailable while the broker or the owner is away: the next look comes."""
+        # The instant comes first: what is published while we look is not taken for consumed.
+        now = self._clock.now()
+        epoch = await look(self._bus, stream, self._durable)
+        async with self._db.connect() as conn:
+            known = (await conn.execute(_KNOWN, {"stream": stream})).one_or_none()
+        complete_at = now if known is None or not epoch.behind else known.complete_at
+        if known is not None and (known.created != epoch.created or known.last_seq > epoch.last_seq):
+            complete_at = await self._replayed(stream, epoch, known)
+        seen = {"created": epoch.created, "last_seq": epoch.last_seq, "complete_at": complete_at}
+        before = (None, None) if known is None else (known.created, known.last_seq)
+        said = {"stream": stream, "known": before[0], "known_seq": before[1], **seen}
+        async with self._db.begin() as conn:
+            await conn.execute(_SEEN, said)
+
+    async def _replayed(self, stream: str, epoch: Epoch, known: Any) -> datetime:
         """Has what may be missing published again; the last moment at which nothing was missing."""
         since: datetime = known.complete_at
-        events = await replay(since - MARGIN)
+        events = await self._owners[stream](since - MARGIN)
         _lost.labels(stream).inc()
         _log.error(
             "stream_lost",

@@ -22,7 +22,6 @@ from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
 from messaging import gauges, waiting
-from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
 from messaging.waiting import Bypass
 from services.escalation import handovers, unreached
@@ -223,7 +222,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             wakeups.run,
             rules.run,
-            DueLoop("epochs", epochs.work, poll=LOOK).run,
+            epochs.run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
             *(

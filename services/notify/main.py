@@ -23,7 +23,6 @@ from identity.gate import Gate
 from identity.scopes import SERVICE
 from messaging import api as messaging_api
 from messaging import gauges, waiting
-from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
 from messaging.waiting import Bypass
 from services.notify import consumer
@@ -247,7 +246,7 @@ async def build(
             wakeups.run,
             relay.run,
             cancelling.run,
-            DueLoop("epochs", epochs.work, poll=LOOK).run,
+            epochs.run,
             DueLoop("bypass", bypass.work, poll=waiting.POLL).run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             Retention(db, clock, keep=timedelta(days=config.retention_days)).run,

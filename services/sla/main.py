@@ -21,7 +21,6 @@ from identity.follower import Follower
 from identity.gate import Gate
 from messaging import api as messaging_api
 from messaging import gauges
-from messaging.epochs import POLL as LOOK
 from messaging.epochs import Epochs
 from services.sla import consumer
 from services.sla.api.figures import Arrived, FigureApi
@@ -152,7 +151,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             telling.run,
             relay.run,
             rebuilding.run,
-            DueLoop("epochs", epochs.work, poll=LOOK).run,
+            epochs.run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             DueLoop("fold", Folder(db).work, poll=changes.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from chassis.ids import uuid7
+from messaging.waiting import POLL
 from tests.fixtures.eventually import eventually
 from tests.service.escalation.test_engine import exhausted, taken
 from tests.service.escalation.world import World
-from tocsin.escalation.v1.alert_pb2 import Alert
+from tocsin.escalation.v1.alert_pb2 import Alert, EscalationExecution
 from tocsin.escalation.v1.policy_pb2 import EscalationPolicy
 
 AGAIN = timedelta(seconds=6)
@@ -143,6 +144,23 @@ async def test_a_step_that_reaches_nobody_is_not_waited_for(stage: World) -> Non
     assert (caught.catch_all, list(caught.recipients)) == (True, ["dave"])
     await stage.out_of_reach(caught, "dave")
     await eventually(lambda: exhausted(stage, alert))
+
+
+async def test_one_owner_that_is_away_does_not_keep_another_from_going_around_the_broker(
+    stage: World,
+) -> None:
+    """What notify cannot publish is fetched from it, although roster does not answer what it has."""
+    await stage.here.policy("p", (["responder://alice"], 600), (["responder://carol"], 600))
+    alert = await stage.here.open(policy_id="p")
+    (first,) = await stage.steps(alert, 1)
+    stage.keep_to_itself(first, "alice")
+    later = await eventually(lambda: _further(stage, alert), timeout=2 * POLL.total_seconds() + 5)
+    assert taken(later) == [(2, "ACK_TIMEOUT", ["carol"])]
+
+
+async def _further(stage: World, alert: Alert) -> list[EscalationExecution]:
+    """The steps after the first."""
+    return (await stage.here.steps(alert))[1:]
 
 
 async def test_never_after_an_acknowledgement(stage: World) -> None:

@@ -39,8 +39,9 @@ from tocsin.escalation.v1 import (
     policy_service_pb2,
     policy_service_pb2_grpc,
 )
+from tocsin.messaging.v1 import messaging_pb2
 from tocsin.notify.v1 import events_pb2 as notify_events
-from tocsin.notify.v1 import page_service_pb2, page_service_pb2_grpc, route_pb2
+from tocsin.notify.v1 import messaging_service_pb2_grpc, page_service_pb2, page_service_pb2_grpc, route_pb2
 from tocsin.roster.v1 import events_pb2 as roster_events
 from tocsin.roster.v1 import (
     on_call_service_pb2,
@@ -179,11 +180,26 @@ class RosterPeer(
         return on_call_service_pb2.ResolvedTarget(target=target, responders=responders)
 
 
+class NotifyOutbox(messaging_service_pb2_grpc.MessagingServiceServicer):
+    """The events of notify that its broker has not taken."""
+
+    def __init__(self) -> None:
+        self.waiting: list[messaging_pb2.WaitingEvent] = []
+
+    async def FetchNotifyEvents(
+        self, request: messaging_pb2.FetchEventsRequest, context: Context
+    ) -> messaging_pb2.FetchEventsResponse:
+        left = [event for event in self.waiting if event.position > request.after]
+        return messaging_pb2.FetchEventsResponse(events=left)
+
+
 class NotifyPeer(Peer, page_service_pb2_grpc.PageServiceServicer):
     """Accepts pages: `pages` in the order of their first acceptance, `calls` counts what came."""
 
     def __init__(self) -> None:
-        super().__init__({"/tocsin.notify.v1.PageService/Page": "service"})
+        methods = ("PageService/Page", "MessagingService/FetchNotifyEvents")
+        super().__init__({f"/tocsin.notify.v1.{method}": "service" for method in methods})
+        self.outbox = NotifyOutbox()  # type: ignore[abstract]  # the others are not called
         self.pages: dict[str, page_service_pb2.Page] = {}
         self.calls: list[list[str]] = []
         self.refuses: set[str] = set()
@@ -192,6 +208,7 @@ class NotifyPeer(Peer, page_service_pb2_grpc.PageServiceServicer):
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers what it answers."""
         page_service_pb2_grpc.add_PageServiceServicer_to_server(self, server)
+        messaging_service_pb2_grpc.add_MessagingServiceServicer_to_server(self.outbox, server)
 
     async def Page(
         self, request: page_service_pb2.PageRequest, context: Context
@@ -412,10 +429,20 @@ class World:
 
     async def out_of_reach(self, step: alert_pb2.EscalationExecution, person: str) -> None:
         """Tells that nothing reaches a person for a step."""
-        route = route_pb2.RouteLog(
-            alert_id=step.alert_id, execution_id=step.execution_id, responder_id=person
+        await self.tell("notification.exhausted", _out_of_reach(step, person))
+
+    def keep_to_itself(self, step: alert_pb2.EscalationExecution, person: str) -> None:
+        """The same, in notify's outbox: the broker does not take it."""
+        waiting = self.notify.outbox.waiting
+        event = messaging_pb2.WaitingEvent(
+            position=len(waiting) + 1,
+            event_id=str(uuid7()),
+            type="notification.exhausted",
+            subject="it",
+            at=timestamp(datetime.now(UTC)),
+            data=_out_of_reach(step, person).SerializeToString(),
         )
-        await self.tell("notification.exhausted", notify_events.NotificationExhaustedEvent(route_log=route))
+        waiting.append(event)
 
     async def consumed(self, durable: str, count: int) -> None:
         """Waits until so many events of a stream, named like `roster`, have been handled."""
@@ -471,3 +498,10 @@ class World:
 def uuid(alert: alert_pb2.Alert) -> UUID:
     """The id of an alert."""
     return UUID(alert.alert_id)
+
+
+def _out_of_reach(
+    step: alert_pb2.EscalationExecution, person: str
+) -> notify_events.NotificationExhaustedEvent:
+    route = route_pb2.RouteLog(alert_id=step.alert_id, execution_id=step.execution_id, responder_id=person)
+    return notify_events.NotificationExhaustedEvent(route_log=route)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from chassis import outbox
 from chassis.bus import Bus
@@ -55,12 +56,15 @@ async def bus(broker: Nats) -> AsyncIterator[Bus]:
 class Listening:
     """A durable consumer that counts each event once."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, stream: str = STREAM, subjects: str = "alert.>") -> None:
         self.seen: dict[str, int] = {}
         self._bus = bus
+        self._stream, self._subjects = stream, subjects
 
     async def run(self) -> None:
-        await self._bus.consume(stream=STREAM, durable="sla", subjects=["alert.>"], handle=self._hear)
+        await self._bus.consume(
+            stream=self._stream, durable="sla", subjects=[self._subjects], handle=self._hear
+        )
 
     async def _hear(self, batch: object) -> None:
         for event in batch:  # type: ignore[attr-defined]
@@ -91,7 +95,7 @@ async def test_a_stream_made_anew_is_healed(owner: Database, consumer: Database,
 
     async def looked() -> bool:
         try:
-            await epochs.work()
+            await epochs.look_at(STREAM)
         except Unavailable:
             return False
         return True
@@ -142,10 +146,47 @@ async def test_an_owner_that_is_away_is_asked_again(consumer: Database, bus: Bus
     assert answers == []
 
 
+async def test_an_owner_that_is_silent_holds_up_no_other_stream(consumer: Database, bus: Bus) -> None:
+    """The other is looked at again and again meanwhile, and healed."""
+    other = "TOCSIN_NOTIFICATION"
+    await bus.ensure_stream(other, ["notification.>"])
+    asked: dict[str, int] = {STREAM: 0, other: 0}
+
+    async def silent(_: datetime) -> int:
+        asked[STREAM] += 1
+        await asyncio.Event().wait()
+        return 0
+
+    async def replay(_: datetime) -> int:
+        asked[other] += 1
+        return 0
+
+    async def lose() -> None:
+        for stream, subjects in ((STREAM, "alert.>"), (other, "notification.>")):
+            await bus.ask(f"STREAM.DELETE.{stream}", {})
+            await bus.ensure_stream(stream, [subjects])
+
+    owners = {STREAM: silent, other: replay}
+    epochs = Epochs(db=consumer, bus=bus, clock=Clock(), durable="sla", owners=owners)
+    listening = [Listening(bus), Listening(bus, other, "notification.>")]
+    async with running(*(one.run() for one in listening), epochs.run()):
+        await eventually(lambda: _known(consumer, 2), timeout=15)
+        await lose()
+        await eventually(lambda: asked == {STREAM: 1, other: 1}, timeout=30)
+        await lose()
+        await eventually(lambda: asked == {STREAM: 1, other: 2}, timeout=30)
+
+
+async def _known(db: Database, streams: int) -> bool:
+    """Whether so many streams have been looked at."""
+    async with db.connect() as conn:
+        return bool((await conn.execute(text("select count(*) from stream_epochs"))).scalar_one() == streams)
+
+
 async def _worked(epochs: Epochs, until: object = None) -> bool:
     """Whether a look at the streams went well, or came as far as asked."""
     try:
-        await epochs.work()
+        await epochs.look_at(STREAM)
     except Unavailable:
         return bool(callable(until) and until())
     return True

@@ -1,16 +1,19 @@
 """The HTTP server inside the process: bound at once, started when told, drained before it ends."""
 
 import asyncio
+import math
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import uvicorn
-from starlette.types import ASGIApp
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Unavailable
 from chassis.process import Running
 from services.gateway import failures
 
@@ -18,15 +21,35 @@ MOST_HEAD = 64 * 1024
 """Bytes of a request's first line and headers."""
 KEEP_ALIVE = 60
 """Seconds that an idle connection stays open."""
+KEPT = 48
+"""Descriptors at least that are no callers': some thirty are the process's own, the others for turning callers away."""
+MOMENT = 0.5
+"""Seconds in which a connection too many may ask, to be told so."""
+
+_turned_away = Counter("tocsin_http_turned_away_total", "Connections that were more than are served.")
+
+
+def most_connections() -> float:
+    """How many connections are served at a time: with one that takes the last descriptor nobody could be answered."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else max(1, soft - max(KEPT, soft // 8))
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a limit on the head of a request, and with our error object for what is no HTTP."""
+    """HTTP/1.1 with limits on connections and on the head of a request, and with our error object for what is no HTTP."""
 
     _head: int | None = 0
     """Bytes of the head so far; None while a body comes."""
     _completed = False
     """Whether a request ended in the bytes just received: then they are not one head alone."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            self.connections.discard(self)  # so that it takes the place of none that could be served
+            _turned_away.inc()
+            self.app = _full
+            self.loop.call_later(MOMENT, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         self._completed = False
@@ -53,6 +76,18 @@ class _Protocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % header for header in [*answer.raw_headers, (b"connection", b"close")])
         self.transport.write(STATUS_LINE[400] + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+
+async def _full(scope: Scope, receive: Receive, send: Send) -> None:
+    """What answers a connection too many, and ends it; those that are there go on.
+
+    The body is heard out: to close on a caller who is still speaking would take the answer away.
+    """
+    while (await receive()).get("more_body"):
+        pass
+    answer = failures.response(Unavailable("too many connections", reason="TOO_MANY_CONNECTIONS"))
+    answer.headers["connection"] = "close"
+    await answer(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

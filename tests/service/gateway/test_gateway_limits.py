@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import math
+import resource
 from collections.abc import AsyncIterator
 
 import aiohttp
+import pytest
 
 from services.gateway import http, server
+from tests.fixtures.eventually import eventually
 from tests.service.gateway.stage import Stage, token_with
 
 
@@ -54,6 +58,50 @@ async def test_a_body_of_just_the_size_that_is_allowed(stage: Stage) -> None:
 async def test_a_url_that_is_too_long(stage: Stage) -> None:
     answer = await stage.api("GET", "/alerts?source=" + "x" * http.MOST_URL)
     assert (answer.status, answer.error["status"]) == (414, "INVALID_ARGUMENT")
+
+
+async def test_a_connection_too_many(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told so and ended, also when it says nothing; those that are there go on, and when one leaves there is room."""
+    files = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    ask, bye = (
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: %s\r\n\r\n" % how
+        for how in (b"keep-alive", b"close")
+    )
+    host, _, port = stage.base.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    async def asked() -> bytes:
+        writer.write(ask)
+        return await asyncio.wait_for(reader.readuntil(b'{"status":"SERVING"}'), 10)
+
+    assert await asked()
+    files = server.KEPT + 2  # the stage has a connection, too
+    answer = await raw(stage, ask)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in answer
+    assert body_of(answer)["details"][0]["reason"] == "TOO_MANY_CONNECTIONS"  # type: ignore[index]
+    assert await raw(stage, b"") == b""
+    assert await asked()
+    monkeypatch.setattr(server, "MOMENT", 60)
+    silent = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
+    writer.close()
+    await eventually(lambda: _served(stage, bye), timeout=10)
+    for _, one in silent:
+        one.close()
+
+
+async def _served(stage: Stage, request: bytes) -> bool:
+    return (await raw(stage, request)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("files", "most"), [(64, 16), (256, 208), (1024, 896), (10, 1), (resource.RLIM_INFINITY, math.inf)]
+)
+def test_how_many_connections_are_served(monkeypatch: pytest.MonkeyPatch, files: int, most: float) -> None:
+    """As many as leave descriptors for what the process itself needs, and for turning others away."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert server.most_connections() == most
 
 
 async def test_a_head_that_is_too_large(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """The services that escalation calls: roster for who is on call, notify to tell them."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from chassis import client, wire
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.tls import Tls
 from messaging.owners import asking
 from messaging.waiting import Fetch
@@ -114,6 +115,14 @@ class Notify:
         messaging = notify_messaging.MessagingServiceStub(self._channel)
         self.replay = asking(messaging.ReplayNotifyEvents)
         self.fetch: Fetch = messaging.FetchNotifyEvents
+
+    async def connected(self) -> None:
+        """Returns as soon as notify can be called. Raises Unavailable when it is away for three seconds."""
+        try:
+            async with asyncio.timeout(NOTIFY_DEADLINE.total_seconds()):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise Unavailable("notify is away") from None
 
     async def page(self, pages: Sequence[page_service_pb2.Page]) -> list[UUID]:
         """The executions that notify has accepted now or before. Raises a DomainError when it is away."""

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 from chassis.clock import Clock
 from chassis.crash import crashpoint
 from chassis.db import Database
-from chassis.errors import DomainError, Exhausted, Invalid
+from chassis.errors import DomainError, Exhausted, Invalid, TimedOut, Unavailable
 from chassis.loop import DueLoop
 from services.escalation.clients import Notify
 from services.escalation.convert import alerts as convert
@@ -21,6 +21,7 @@ PAUSE = timedelta(milliseconds=20)
 """The shortest sleep: what is due and was not claimed is just in somebody else's hands."""
 LEASE = timedelta(seconds=5)
 FIRST_RETRY, LAST_RETRY = timedelta(milliseconds=100), timedelta(seconds=2)
+"""After how long a page is told again that was refused."""
 
 _log = structlog.get_logger()
 _pages = Counter("tocsin_pages_total", "Pages told to notify, by what became of them.", ["reason"])
@@ -32,7 +33,10 @@ _seconds = Histogram(
 
 
 class Pager:
-    """Sends what the table `pages` holds; a row is gone when notify has answered, or when the alert is taken."""
+    """Sends what the table `pages` holds; a row is gone when notify has answered, or when the alert is taken.
+
+    While notify is away no page is claimed, and none is made to wait: all of them go as soon as it is back.
+    """
 
     def __init__(self, *, db: Database, notify: Notify, clock: Clock) -> None:
         self._db = db
@@ -49,17 +53,29 @@ class Pager:
         await self._loop.run()
 
     async def _work(self) -> timedelta | None:
+        await self._notify.connected()
         now = self._clock.now()
+        until = now + LEASE
         async with self._db.raw() as conn:
-            claimed = await storage.claim_pages(conn, now=now, until=now + LEASE, limit=BATCH)
+            claimed = await storage.claim_pages(conn, now=now, until=until, limit=BATCH)
             if not claimed:
                 at = await storage.next_page_at(conn)
                 return None if at is None else max(at - self._clock.now(), PAUSE)
-        await self._send(claimed)
+        try:
+            await self._send(claimed)
+        except (Unavailable, TimedOut) as error:
+            _refused(claimed, error)
+            mine = [page.execution.execution_id for page in claimed]
+            async with self._db.raw() as conn:
+                await storage.give_back(conn, mine, until=until, now=self._clock.now())
+            raise  # the loop waits, for all pages alike, and forgets how long once notify answers
         return timedelta()
 
     async def _send(self, pages: Sequence[Page]) -> None:
-        """Sends pages together; when they are refused, or too large, halves them until those at fault stand alone."""
+        """Sends pages together; when they are refused, or too large, halves them until those at fault stand alone.
+
+        Raises Unavailable or TimedOut when notify is away: that is no page's fault.
+        """
         try:
             accepted = await self._notify.page([convert.page(one.execution, one.alert) for one in pages])
         except (Invalid, Exhausted) as error:
@@ -69,6 +85,8 @@ class Pager:
             half = len(pages) // 2
             await self._send(pages[:half])
             await self._send(pages[half:])
+        except (Unavailable, TimedOut):
+            raise
         except DomainError as error:
             await self._retry(pages, error)
         else:
@@ -79,15 +97,7 @@ class Pager:
             _tell([page for page in pages if page.execution.execution_id in kept], self._clock.now())
 
     async def _retry(self, pages: Sequence[Page], error: DomainError) -> None:
-        _pages.labels(error.reason).inc(len(pages))
-        alerts = sorted({str(page.alert.alert_id) for page in pages})
-        _log.warning(
-            "pages_not_accepted",
-            reason=error.reason,
-            error=error.message,
-            of=len(pages),
-            alert_id=alerts[:10],
-        )
+        _refused(pages, error)
         async with self._db.raw() as conn:
             await storage.retry(
                 conn,
@@ -96,6 +106,18 @@ class Pager:
                 first=FIRST_RETRY,
                 most=LAST_RETRY,
             )
+
+
+def _refused(pages: Sequence[Page], error: DomainError) -> None:
+    _pages.labels(error.reason).inc(len(pages))
+    alerts = sorted({str(page.alert.alert_id) for page in pages})
+    _log.warning(
+        "pages_not_accepted",
+        reason=error.reason,
+        error=error.message,
+        of=len(pages),
+        alert_id=alerts[:10],
+    )
 
 
 def _tell(pages: Sequence[Page], now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf import message_factory
 
-from chassis.client import RETRY, opened
+from chassis.client import CONNECTION, RETRY, opened
 from chassis.server import MAX_MESSAGE
 from chassis.tls import Tls
 from services.gateway.contract import Rule
@@ -72,12 +72,7 @@ def _channel(address: str, reads: Iterable[Rule], tls: Tls | None) -> grpc.aio.C
             ("grpc.service_config", json.dumps({"methodConfig": [{"name": names, "retryPolicy": RETRY}]})),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
-            ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50),
-            ("grpc.max_reconnect_backoff_ms", 500),
-            ("grpc.keepalive_time_ms", 15_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-            ("grpc.use_local_subchannel_pool", 1),
+            *CONNECTION,
         ],
         tls,
     )

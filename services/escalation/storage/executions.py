@@ -41,6 +41,9 @@ _ACCEPTED: LiteralString = "delete from pages where execution_id = any (%b)"
 _RETRY: LiteralString = """
 update pages set ready_at = %(now)b + least(%(most)b, %(first)b * 2 ^ least(attempts - 1, 16))
 where execution_id = any (%(ids)b)"""
+_GIVE_BACK: LiteralString = """
+update pages set ready_at = %(now)b, attempts = attempts - 1
+where execution_id = any (%(ids)b) and ready_at = %(until)b"""
 _NEXT_PAGE: LiteralString = "select min(ready_at) from pages"
 
 
@@ -130,6 +133,11 @@ async def accepted(conn: RawConnection, ids: Sequence[UUID]) -> None:
 async def retry(conn: RawConnection, ids: Sequence[UUID], *, now: datetime, first: Any, most: Any) -> None:
     """These are tried again: after `first`, doubling with each attempt up to `most`."""
     await conn.execute(_RETRY, {"now": now, "first": first, "most": most, "ids": list(ids)})
+
+
+async def give_back(conn: RawConnection, ids: Sequence[UUID], *, until: datetime, now: datetime) -> None:
+    """Ends a claim until `until` as if it had not been made; what has another by now stays as it is."""
+    await conn.execute(_GIVE_BACK, {"now": now, "until": until, "ids": list(ids)})
 
 
 async def next_page_at(conn: RawConnection) -> datetime | None:

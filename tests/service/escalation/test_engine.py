@@ -214,9 +214,9 @@ async def test_who_was_never_asked_for_is_known_when_roster_is_away(stage: World
     assert (await stage.here.steps(alert))[0].stale
 
 
-def missed() -> float:
-    """How often roster could not be asked in advance, in this process."""
-    named = {"loop": "rounds", "reason": "UNAVAILABLE"}
+def missed(loop: str) -> float:
+    """How often a loop found a peer away, in this process."""
+    named = {"loop": loop, "reason": "UNAVAILABLE"}
     return REGISTRY.get_sample_value("tocsin_loop_failures_total", named) or 0
 
 
@@ -225,8 +225,8 @@ async def test_who_is_on_call_is_asked_again_as_soon_as_roster_is_back(stage: Wo
     stage.roster.on_call["oncall://db"] = ["alice"]
     await stage.roster.stop()
     await stage.here.policy("p", (["oncall://db"], 60))
-    before = missed()
-    await eventually(lambda: missed() > before, timeout=10)
+    before = missed("rounds")
+    await eventually(lambda: missed("rounds") > before, timeout=10)
     await stage.roster.start()
     await eventually(known(stage, "alice"), timeout=15)
 
@@ -273,6 +273,35 @@ async def test_notify_away_is_told_later(stage: World) -> None:
     stage.advance(seconds=5)
     assert sorted(await stage.pages(2)) == [("late", 1, ["alice"]), ("late", 2, ["bob"])]
     assert await stage.rows("select 1 from pages") == []
+
+
+async def waiting(stage: World) -> tuple[int, bool]:
+    """How often the one page that waits was claimed, and whether it may be claimed now."""
+    ((attempts, ready),) = await stage.rows("select attempts, ready_at <= clock_timestamp() from pages")
+    return attempts, ready
+
+
+async def test_no_page_is_claimed_while_notify_cannot_be_reached(stage: World) -> None:
+    """So none waits for a lease or a pause when it is back, however long it was away and whoever was killed meanwhile."""
+    await two_levels(stage)
+    await stage.notify.stop()
+    before = missed("pager")
+    await stage.steps(await stage.here.open("waits", policy_id="p"), 1)
+    await eventually(lambda: missed("pager") > before, timeout=10)
+    assert await waiting(stage) == (0, True)
+    await stage.notify.start()
+    assert await stage.pages(1) == [("waits", 1, ["alice"])]
+
+
+async def test_pages_do_not_wait_for_a_notify_that_was_unwell(stage: World) -> None:
+    """That it could not take them is not held against them: the pause between two trials does not grow with them."""
+    await two_levels(stage)
+    stage.notify.failing = True
+    await stage.here.open("waits", policy_id="p")
+    await eventually(lambda: len(stage.notify.calls) >= 6, timeout=10)
+    assert (await waiting(stage))[0] <= 1
+    stage.notify.failing = False
+    await stage.pages(1)
 
 
 async def test_a_page_is_repeated_until_it_is_answered(stage: World) -> None:

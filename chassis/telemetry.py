@@ -30,7 +30,8 @@ def trace_parent() -> str:
 def enter_trace(parent: str | None) -> None:
     """Continues the caller's trace, or begins one, for the rest of this task."""
     if parent is None or not TRACE_PARENT.fullmatch(parent):
-        parent = f"00-{getrandbits(128):032x}-{getrandbits(64):016x}-00"  # a name, no secret
+        name = f"{getrandbits(192):048x}"  # no secret
+        parent = f"00-{name[:32]}-{name[32:]}-00"
     _trace.set(parent)
 
 

@@ -16,8 +16,11 @@ MICROSECOND = timedelta(microseconds=1)
 
 def timestamp(at: datetime | None) -> Timestamp | None:
     """The Timestamp of an instant; None stays unset."""
-    if at is None:
-        return None
+    return None if at is None else stamp(at)
+
+
+def stamp(at: datetime) -> Timestamp:
+    """The Timestamp of an instant."""
     micros = (at - EPOCH) // MICROSECOND
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
 

@@ -36,7 +36,7 @@ SHORTEST_SNOOZE, LONGEST_SNOOZE = timedelta(seconds=1), timedelta(days=30)
 _ALERT_FIELD = b"\x0a"
 """Field 1, length-delimited."""
 
-_stamp = lru_cache(maxsize=1024)(wire.timestamp)
+_stamp = lru_cache(maxsize=1024)(wire.stamp)
 """Alerts that are written together share their instants."""
 
 Order: TypeAlias = (
@@ -195,21 +195,22 @@ def severities(numbers: Sequence[alert_pb2.Severity.Value.ValueType], problems: 
 
 def alert_message(alert: Alert) -> alert_pb2.Alert:
     """The alert as it is answered and told in events; what is unset costs nothing."""
-    message = alert_pb2.Alert(
-        alert_id=str(alert.alert_id),
-        dedup_key=alert.dedup_key,
-        title=alert.title,
-        description=alert.description,
-        severity=SEVERITIES[alert.severity],
-        source=alert.source,
-        labels=alert.labels,
-        state=_STATES[alert.state],
-        policy_id=alert.policy_id,
-        opened_at=_stamp(alert.opened_at),
-        trigger_count=alert.trigger_count,
-        last_triggered_at=_stamp(alert.last_triggered_at),
-        version=alert.version,
-    )
+    message = alert_pb2.Alert()
+    message.alert_id = str(alert.alert_id)
+    message.dedup_key = alert.dedup_key
+    message.title = alert.title
+    message.description = alert.description
+    message.severity = SEVERITIES[alert.severity]
+    message.source = alert.source
+    message.state = _STATES[alert.state]
+    message.policy_id = alert.policy_id
+    message.trigger_count = alert.trigger_count
+    message.version = alert.version
+    message.opened_at.CopyFrom(_stamp(alert.opened_at))
+    message.last_triggered_at.CopyFrom(_stamp(alert.last_triggered_at))
+    labels = message.labels
+    for name, value in alert.labels.items():
+        labels[name] = value
     for name in _SELDOM:
         if value := getattr(alert, name):
             setattr(message, name, value)

@@ -1,11 +1,8 @@
 """Statements that open, lock and find alerts, and read their timelines."""
 
-import json
-from binascii import b2a_base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
@@ -29,13 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.errors import NotFound
 from chassis.outbox import COLUMNS
+from chassis.recordset import recordset
 from services.escalation.domain.alert import Action, ActionType, Alert, EventType, Severity, State
 from services.escalation.domain.matcher import Matcher, Op
 from services.escalation.domain.timer import Kind, Reason
 from services.escalation.tables.alerts import actions, alerts
-
-_text = lru_cache(maxsize=1024)(datetime.isoformat)
-"""Alerts that are written together share their instants."""
 
 OPEN: LiteralString = f"""
 with input as materialized (
@@ -100,23 +95,21 @@ async def open_now(conn: RawConnection, new: Sequence[New]) -> set[UUID]:
 
     One statement, a transaction of its own on an autocommit connection. Answers which were opened.
     """
-    return {row[0] for row in await (await conn.execute(OPEN, (_rows(new),))).fetchall()}
+    return {row[0] for row in await (await conn.execute(OPEN, (recordset(map(_row, new)),))).fetchall()}
 
 
 async def open_within(conn: AsyncConnection, new: Sequence[New]) -> set[UUID]:
     """The same within the caller's transaction."""
-    return {row[0] for row in await conn.exec_driver_sql(OPEN, (_rows(new),))} if new else set()
-
-
-def _rows(new: Sequence[New]) -> str:
-    return json.dumps([_row(one) for one in new])
+    return (
+        {row[0] for row in await conn.exec_driver_sql(OPEN, (recordset(map(_row, new)),))} if new else set()
+    )
 
 
 def _row(new: New) -> Mapping[str, Any]:
     """A row as JSON; what nearly every alert has alike is left out, because each name costs on both sides."""
     alert = new.alert
     row: dict[str, Any] = {
-        "alert_id": str(alert.alert_id),
+        "alert_id": alert.alert_id,
         "dedup_key": alert.dedup_key,
         "title": alert.title,
         "description": alert.description,
@@ -125,19 +118,19 @@ def _row(new: New) -> Mapping[str, Any]:
         "labels": alert.labels,
         "state": alert.state,
         "policy_id": alert.policy_id,
-        "opened_at": _text(alert.opened_at),
+        "opened_at": alert.opened_at,
         "event": new.event,
-        "data": b2a_base64(new.data, newline=False).decode(),
+        "data": new.data,
         "trace_parent": new.trace,
     }
     if alert.suppressed_by:
         row["suppressed_by"] = alert.suppressed_by
-        row["parent_alert_id"] = alert.parent_alert_id and str(alert.parent_alert_id)
-        row["steady_at"] = new.steady_at and _text(new.steady_at)
+        row["parent_alert_id"] = alert.parent_alert_id
+        row["steady_at"] = new.steady_at
     if alert.integration_id:
         row["integration_id"] = alert.integration_id
         row["flapping"] = alert.flapping
-        row["close_at"] = new.close_at and _text(new.close_at)
+        row["close_at"] = new.close_at
     return row
 
 

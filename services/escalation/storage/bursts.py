@@ -1,6 +1,5 @@
 """Statements on the triggers that count for the repeat triggers of policies."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -8,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.recordset import recordset
 
 
 class Burst(NamedTuple):
@@ -20,8 +21,8 @@ class Burst(NamedTuple):
 
 _COUNT = text(
     """with input as materialized (
-        select input.*, :now - make_interval(secs => seconds) as since
-        from json_to_recordset(:bursts) as input (alert_id uuid, triggers int, seconds double precision)
+        select alert_id, triggers, :now - "window" as since
+        from json_to_recordset(:bursts) as input (alert_id uuid, triggers int, "window" interval)
     ), old as (
         delete from bursts using input where bursts.alert_id = input.alert_id and at <= since
     ), fresh as (
@@ -56,15 +57,11 @@ async def count(conn: AsyncConnection, bursts: Sequence[Burst], now: datetime) -
 
     The one that opened the alert counts as well.
     """
-    rows = [
-        {"alert_id": str(one.alert_id), "triggers": one.triggers, "seconds": one.window.total_seconds()}
-        for one in bursts
-    ]
-    found = await conn.execute(_COUNT, {"bursts": json.dumps(rows), "now": now})
+    found = await conn.execute(_COUNT, {"bursts": recordset(one._asdict() for one in bursts), "now": now})
     return {row.alert_id: row.triggers for row in found}
 
 
 async def start_anew(conn: AsyncConnection, left: Mapping[UUID, int], now: datetime) -> None:
     """Forgets the triggers of these alerts but for those that are left over."""
-    rows = [{"alert_id": str(alert_id), "triggers": triggers} for alert_id, triggers in left.items()]
-    await conn.execute(_START_ANEW, {"left": json.dumps(rows), "now": now})
+    over = ({"alert_id": alert_id, "triggers": triggers} for alert_id, triggers in left.items())
+    await conn.execute(_START_ANEW, {"left": recordset(over), "now": now})

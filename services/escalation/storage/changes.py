@@ -1,8 +1,6 @@
 """The one statement that writes what verbs and steps have decided: rows, timers, timelines and events together."""
 
-import json
-from binascii import b2a_base64
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.outbox import COLUMNS, Event
+from chassis.recordset import recordset
 from services.escalation.domain.alert import Action, Alert, Execution
 from services.escalation.domain.timer import Kind, Timer
 from services.escalation.domain.turns import Turn
@@ -66,10 +65,10 @@ _WRITE = text(
         on conflict (policy_id, level) do update set told = excluded.told
     )
     insert into outbox ({COLUMNS})
-    select event_id, event, subject, decode(data, 'base64'), at, trace_parent
-    from json_to_recordset(:events) as event (
-        place int, event_id uuid, event text, subject text, data text, at timestamptz, trace_parent text)
-    order by place"""
+    select id, type, subject, decode(data, 'base64'), at, trace_parent
+    from rows from (json_to_recordset(:events) as (
+        id uuid, type text, subject text, data text, at timestamptz, trace_parent text)) with ordinality
+    as event (id, type, subject, data, at, trace_parent, place) order by place"""
 ).bindparams(
     bindparam("hushed", type_=ARRAY(Uuid)),
     bindparam("stopped_ids", type_=ARRAY(Uuid)),
@@ -99,21 +98,17 @@ async def write(conn: AsyncConnection, changes: Changes) -> None:
     await conn.execute(
         _WRITE,
         {
-            "alerts": _json(map(_alert, changes.alerts)),
-            "timers": _json(map(_timer, changes.timers)),
-            "actions": _json(map(_action, changes.actions)),
-            "executions": _json(map(_execution, changes.executions)),
-            "turns": _json(one._asdict() for one in changes.turns),
-            "events": _json(_event(*one) for one in enumerate(changes.events)),
+            "alerts": recordset(map(_alert, changes.alerts)),
+            "timers": recordset(changes.timers),
+            "actions": recordset(changes.actions),
+            "executions": recordset(changes.executions),
+            "turns": recordset(one._asdict() for one in changes.turns),
+            "events": recordset(changes.events),
             "hushed": list(changes.hushed),
             "stopped_ids": [alert_id for alert_id, _ in changes.stopped],
             "stopped_kinds": [kind.value for _, kind in changes.stopped],
         },
     )
-
-
-def _json(rows: Iterable[Mapping[str, Any]]) -> str:
-    return json.dumps(list(rows), default=str)
 
 
 def _alert(alert: Alert) -> Mapping[str, Any]:
@@ -132,57 +127,4 @@ def _alert(alert: Alert) -> Mapping[str, Any]:
         "parent_alert_id": alert.parent_alert_id,
         "version": alert.version,
         "exhausted_at": alert.exhausted_at,
-    }
-
-
-def _timer(timer: Timer) -> Mapping[str, Any]:
-    return {
-        "alert_id": timer.alert_id,
-        "kind": timer.kind,
-        "due_at": timer.due_at,
-        "level": timer.level,
-        "round": timer.round,
-        "reason": timer.reason,
-        "targets": timer.targets,
-        "told": timer.told,
-        "hurry": timer.hurry,
-        "people": timer.people,
-    }
-
-
-def _action(action: Action) -> Mapping[str, Any]:
-    return {
-        "alert_id": action.alert_id,
-        "action_id": action.action_id,
-        "type": action.type,
-        "actor": action.actor,
-        "note": action.note,
-        "at": action.at,
-    }
-
-
-def _execution(step: Execution) -> Mapping[str, Any]:
-    return {
-        "execution_id": step.execution_id,
-        "alert_id": step.alert_id,
-        "policy_id": step.policy_id,
-        "level": step.level,
-        "reason": step.reason,
-        "targets": step.targets,
-        "recipients": step.recipients,
-        "at": step.at,
-        "stale": step.stale,
-        "catch_all": step.catch_all,
-    }
-
-
-def _event(place: int, event: Event) -> Mapping[str, Any]:
-    return {
-        "place": place,
-        "event_id": event.id,
-        "event": event.type,
-        "subject": event.subject,
-        "data": b2a_base64(event.data, newline=False).decode(),
-        "at": event.at,
-        "trace_parent": event.trace_parent,
     }

@@ -1,9 +1,8 @@
 """Statements on what is kept quiet: reviews that are due, whom they are about, and who inhibits whom."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, Uuid, bindparam, literal, select, text, tu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.recordset import recordset
 from services.escalation.domain.alert import Alert, State
 from services.escalation.domain.flapping import History
 from services.escalation.domain.matcher import Matcher
@@ -149,8 +149,8 @@ async def turned(
     a review waits for nobody, and all of them are locked by one statement in their order, so nobody waits in a circle.
     """
     values = {"closed": list(closed), "over": list(over), "loud": list(loud)}
-    rows = [{"subject": subject, "at": at.isoformat()} for subject, at in asked.items()]
-    await conn.execute(_TURNED, {**values, "asked": json.dumps(rows), "now": now, "later": now + GATHER})
+    rows = recordset({"subject": subject, "at": at} for subject, at in asked.items())
+    await conn.execute(_TURNED, {**values, "asked": rows, "now": now, "later": now + GATHER})
 
 
 async def inhibitors(conn: AsyncConnection, targets: Iterable[Side]) -> dict[Side, UUID]:
@@ -158,16 +158,16 @@ async def inhibitors(conn: AsyncConnection, targets: Iterable[Side]) -> dict[Sid
     wanted = [side._asdict() for side in set(targets)]
     if not wanted:
         return {}
-    rows = await conn.execute(_INHIBITORS, {"wanted": json.dumps(wanted)})
+    rows = await conn.execute(_INHIBITORS, {"wanted": recordset(wanted)})
     return {Side(row.rule_id, row.key, row.both): row.alert_id for row in rows}
 
 
 async def add_sources(conn: AsyncConnection, sources: Sequence[tuple[UUID, Side]]) -> None:
     """Remembers which alerts inhibit others; those that have closed by now are none, and one that closes is waited for."""
     if sources:
-        rows = [{**side._asdict(), "alert_id": str(alert_id)} for alert_id, side in sources]
+        rows = recordset({**side._asdict(), "alert_id": alert_id} for alert_id, side in sources)
         ids = [alert_id for alert_id, _ in sources]
-        await conn.execute(_ADD_SOURCES, {"rows": json.dumps(rows), "ids": ids})
+        await conn.execute(_ADD_SOURCES, {"rows": rows, "ids": ids})
 
 
 async def forget_sources(conn: AsyncConnection, rule_id: str) -> None:
@@ -230,8 +230,6 @@ async def openings(conn: AsyncConnection, wanted: Mapping[str, tuple[datetime, i
     """The openings of each dedup key since an instant, counted up to a number; without keys that never opened."""
     if not wanted:
         return {}
-    rows: list[dict[str, Any]] = [
-        {"key": key, "since": since.isoformat(), "most": most} for key, (since, most) in wanted.items()
-    ]
-    found = await conn.execute(_OPENINGS, {"wanted": json.dumps(rows)})
+    rows = recordset({"key": key, "since": since, "most": most} for key, (since, most) in wanted.items())
+    found = await conn.execute(_OPENINGS, {"wanted": rows})
     return {row.key: History(row.number, row.flapping, row.at) for row in found}

@@ -1,6 +1,5 @@
 """Statements on the request ids of triggers, and on the groups of aggregation rules."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from sqlalchemy import Select, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.recordset import recordset
 from services.escalation.domain.grouping import Group, GroupKey
 from services.escalation.tables.alerts import groups, requests
 
@@ -63,7 +63,7 @@ async def answer_requests(conn: AsyncConnection, answers: Mapping[str, Answered]
         for request_id, answered in answers.items()
     ]
     if rows:
-        await conn.execute(_ANSWERED, {"rows": json.dumps(rows, default=str)})
+        await conn.execute(_ANSWERED, {"rows": recordset(rows)})
 
 
 async def lock_groups(conn: AsyncConnection, keys: Iterable[GroupKey]) -> dict[GroupKey, Group]:
@@ -106,4 +106,4 @@ async def write_groups(conn: AsyncConnection, changed: Mapping[GroupKey, Group])
         for key, group in changed.items()
     ]
     if rows:
-        await conn.execute(_LEAD, {"rows": json.dumps(rows, default=str)})
+        await conn.execute(_LEAD, {"rows": recordset(rows)})

@@ -1,6 +1,5 @@
 """Attempts: the claims on what is due, the leases while it is tried, and what became of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from uuid import UUID
 from psycopg import AsyncConnection as RawConnection
 
 from chassis.outbox import Event
+from chassis.recordset import recordset
 from services.notify.domain.contact_method import Channel, Severity
 from services.notify.domain.delivery import Claimed, Outcome
 from services.notify.domain.route import RouteLog
@@ -117,7 +117,7 @@ with given as materialized (
     where g.disable <> '' and m.contact_method_id = g.method and m.enabled
 )
 insert into outbox (id, type, subject, data, at, trace_parent)
-select e.id, e.type, e.subject, decode(e.data, 'hex'), e.at, e.trace_parent
+select e.id, e.type, e.subject, decode(e.data, 'base64'), e.at, e.trace_parent
 from json_to_recordset(%(events)s::json) as e (
     id uuid, type text, subject text, data text, at timestamptz, trace_parent text)
 join moved on moved.route_log_id = e.subject::uuid"""
@@ -183,9 +183,9 @@ async def claim(
             "until": now + lease,
             "full": [address for address, left in room.by_address.items() if left <= 0],
             "full_hosts": [one for one, left in room.by_host.items() if left <= 0],
-            "rooms": json.dumps(rooms),
+            "rooms": recordset(rooms),
             "room": room.each,
-            "host_rooms": json.dumps(hosts),
+            "host_rooms": recordset(hosts),
             "host_room": room.each_host,
             "limit": room.total,
             "scan": scan,
@@ -212,7 +212,7 @@ async def hush(conn: RawConnection, routes: Sequence[RouteLog]) -> None:
 
     One that another replica has let through meanwhile, or that was cancelled, stays as it is.
     """
-    await conn.execute(_HUSH, {"routes": json.dumps([_hushed(route) for route in routes])})
+    await conn.execute(_HUSH, {"routes": recordset(map(_hushed, routes))})
 
 
 async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Sequence[Event]) -> None:
@@ -224,8 +224,8 @@ async def record(conn: RawConnection, outcomes: Sequence[Outcome], events: Seque
     await conn.execute(
         _RECORD,
         {
-            "outcomes": json.dumps([_outcome(outcome) for outcome in outcomes]),
-            "events": json.dumps([_event(event) for event in events]),
+            "outcomes": recordset(map(_outcome, outcomes)),
+            "events": recordset(events),
         },
     )
 
@@ -256,13 +256,13 @@ def claimed(row: Sequence[Any]) -> Claimed:
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     route = outcome.route
     return {
-        "route_log_id": str(route.route_log_id),
+        "route_log_id": route.route_log_id,
         "attempts": route.attempts,
         "status": route.status,
-        "sent_at": route.sent_at and route.sent_at.isoformat(),
+        "sent_at": route.sent_at,
         "last_error": route.last_error,
-        "due_at": route.due_at and route.due_at.isoformat(),
-        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "due_at": route.due_at,
+        "fail_over_at": route.fail_over_at,
         "method": route.contact_method_id,
         "disable": outcome.disable,
     }
@@ -270,22 +270,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _hushed(route: RouteLog) -> dict[str, Any]:
     return {
-        "route_log_id": str(route.route_log_id),
+        "route_log_id": route.route_log_id,
         "attempts": route.attempts,
-        "due_at": route.due_at and route.due_at.isoformat(),
+        "due_at": route.due_at,
         "decision": route.decision,
-        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
-        "expires_at": route.expires_at and route.expires_at.isoformat(),
-        "bundle_id": route.bundle_id and str(route.bundle_id),
-    }
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "id": str(event.id),
-        "type": event.type,
-        "subject": event.subject,
-        "data": event.data.hex(),
-        "at": event.at.isoformat(),
-        "trace_parent": event.trace_parent,
+        "fail_over_at": route.fail_over_at,
+        "expires_at": route.expires_at,
+        "bundle_id": route.bundle_id,
     }

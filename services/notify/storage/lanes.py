@@ -1,15 +1,14 @@
 """Lanes: what has gone by limited methods, which of their pages wait, and what was decided about these."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import class_row
 
+from chassis.recordset import recordset
 from services.notify.domain.delivery import Claimed
 from services.notify.domain.load import Lane
 from services.notify.domain.route import RouteLog
@@ -55,8 +54,7 @@ async def lock(conn: RawConnection, lanes: Collection[str], now: datetime) -> Ma
 
 async def write(conn: RawConnection, lanes: Collection[Lane]) -> None:
     """Writes lanes that are locked."""
-    rows = [asdict(lane) for lane in lanes]
-    await conn.execute(_WRITE, [json.dumps(rows, default=_text)])
+    await conn.execute(_WRITE, [recordset(lanes)])
 
 
 async def waiting(
@@ -74,7 +72,7 @@ async def waiting(
 
 async def settle(conn: RawConnection, routes: Sequence[RouteLog]) -> None:
     """Writes what was decided about waiting pages."""
-    rows: list[dict[str, Any]] = [
+    decided = (
         {
             "route_log_id": route.route_log_id,
             "due_at": route.due_at,
@@ -85,9 +83,5 @@ async def settle(conn: RawConnection, routes: Sequence[RouteLog]) -> None:
             "expires_at": route.expires_at,
         }
         for route in routes
-    ]
-    await conn.execute(_SETTLE, [json.dumps(rows, default=_text)])
-
-
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    )
+    await conn.execute(_SETTLE, [recordset(decided)])

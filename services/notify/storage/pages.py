@@ -1,6 +1,5 @@
 """Pages: accepted once per escalation step, with all their route logs and events in one statement."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
@@ -12,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.outbox import Event
+from chassis.recordset import recordset
 from services.notify.domain.page import Page, Settled
 from services.notify.domain.route import Kind, RouteLog, Status
 from services.notify.tables import alerts, pages, route_logs
@@ -25,7 +25,7 @@ with given as materialized (
         accepted_at timestamptz, severity text)
 ), accepted as (
     insert into pages (execution_id, alert_id, alert_version, alert, reason, level, accepted_at, severity)
-    select execution_id, alert_id, alert_version, decode(alert, 'hex'), reason, level, accepted_at, severity
+    select execution_id, alert_id, alert_version, decode(alert, 'base64'), reason, level, accepted_at, severity
     from given order by execution_id on conflict do nothing
     returning execution_id, alert_id, alert_version, accepted_at
 ), known as (
@@ -57,7 +57,7 @@ with given as materialized (
     from planned left join counted using (responder_id)
 )
 insert into outbox (id, type, subject, data, at, trace_parent)
-select e.id, e.type, e.subject, decode(e.data, 'hex'), e.at, e.trace_parent
+select e.id, e.type, e.subject, decode(e.data, 'base64'), e.at, e.trace_parent
 from json_to_recordset(%(events)s::json) as e (
     execution_id uuid, id uuid, type text, subject text, data text, at timestamptz, trace_parent text)
 join accepted using (execution_id)"""
@@ -78,9 +78,9 @@ async def accept(
     await conn.execute(
         _ACCEPT,
         {
-            "pages": json.dumps([_page(page, now) for page in given]),
-            "routes": json.dumps([_route(route) for route in routes]),
-            "events": json.dumps([_event(execution_id, event) for execution_id, event in events]),
+            "pages": recordset(_page(page, now) for page in given),
+            "routes": recordset(map(_route, routes)),
+            "events": recordset(_event(*one) for one in events),
             "settled": SETTLED,
         },
     )
@@ -128,43 +128,43 @@ async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: datetim
 
 def _page(page: Page, now: datetime) -> dict[str, Any]:
     return {
-        "execution_id": str(page.execution_id),
-        "alert_id": str(page.alert_id),
+        "execution_id": page.execution_id,
+        "alert_id": page.alert_id,
         "alert_version": page.alert_version,
-        "alert": page.alert.hex(),
+        "alert": page.alert,
         "reason": page.reason,
         "level": page.level,
-        "accepted_at": now.isoformat(),
+        "accepted_at": now,
         "severity": page.severity,
     }
 
 
 def _route(route: RouteLog) -> dict[str, Any]:
     return {
-        "route_log_id": str(route.route_log_id),
-        "execution_id": str(route.execution_id),
+        "route_log_id": route.route_log_id,
+        "execution_id": route.execution_id,
         "responder_id": route.responder_id,
         "channel": route.channel,
         "contact_method_id": route.contact_method_id,
         "address": route.address,
         "status": route.status,
         "attempts": route.attempts,
-        "sent_at": route.sent_at and route.sent_at.isoformat(),
-        "due_at": route.due_at and route.due_at.isoformat(),
-        "expires_at": route.expires_at and route.expires_at.isoformat(),
+        "sent_at": route.sent_at,
+        "due_at": route.due_at,
+        "expires_at": route.expires_at,
         "decision": route.decision,
-        "delay": route.delay.total_seconds(),
-        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "delay": route.delay,
+        "fail_over_at": route.fail_over_at,
     }
 
 
 def _event(execution_id: UUID, event: Event) -> dict[str, Any]:
     return {
         "execution_id": str(execution_id),
-        "id": str(event.id),
+        "id": event.id,
         "type": event.type,
         "subject": event.subject,
-        "data": event.data.hex(),
-        "at": event.at.isoformat(),
+        "data": event.data,
+        "at": event.at,
         "trace_parent": event.trace_parent,
     }

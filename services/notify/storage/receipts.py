@@ -1,6 +1,5 @@
 """Receipts: what was heard back, how far it moved the route logs, and what follows from it."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, LiteralString
@@ -11,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.outbox import COLUMNS, Event
+from chassis.recordset import recordset
 from services.notify.domain.route import Receipt, RouteLog, Status
 from services.notify.storage import routes
 from services.notify.storage.acknowledgements import Acknowledgement
@@ -40,7 +40,7 @@ with heard as (
     on conflict do nothing
 )
 insert into outbox ({COLUMNS})
-select id, type, subject, decode(data, 'hex'), at, trace_parent from json_to_recordset(%(events)s::json) as e (
+select id, type, subject, decode(data, 'base64'), at, trace_parent from json_to_recordset(%(events)s::json) as e (
     id uuid, type text, subject text, data text, at timestamptz, trace_parent text)"""
 
 
@@ -82,55 +82,24 @@ async def record(
 
     A route log acknowledges once, whatever comes later.
     """
-    parameters = {
-        "receipts": [_receipt(one) for one in new],
-        "routes": [_moved(route) for route in moved],
-        "acknowledgements": [_acknowledgement(one) for one in acknowledgements],
-        "events": [_event(one) for one in events],
-    }
-    await conn.execute(_RECORD, {name: json.dumps(rows) for name, rows in parameters.items()})
-
-
-def _receipt(one: Receipt) -> dict[str, Any]:
-    return {
-        "route_log_id": str(one.route_log_id),
-        "receipt_id": one.receipt_id,
-        "status": one.status,
-        "detail": one.detail,
-        "at": one.at.isoformat(),
-        "recorded_at": one.recorded_at.isoformat(),
-    }
+    await conn.execute(
+        _RECORD,
+        {
+            "receipts": recordset(new),
+            "routes": recordset(map(_moved, moved)),
+            "acknowledgements": recordset(acknowledgements),
+            "events": recordset(events),
+        },
+    )
 
 
 def _moved(route: RouteLog) -> dict[str, Any]:
     return {
-        "route_log_id": str(route.route_log_id),
+        "route_log_id": route.route_log_id,
         "status": route.status,
-        "sent_at": route.sent_at and route.sent_at.isoformat(),
-        "read_at": route.read_at and route.read_at.isoformat(),
-        "due_at": route.due_at and route.due_at.isoformat(),
-        "fail_over_at": route.fail_over_at and route.fail_over_at.isoformat(),
+        "sent_at": route.sent_at,
+        "read_at": route.read_at,
+        "due_at": route.due_at,
+        "fail_over_at": route.fail_over_at,
         "last_error": route.last_error,
-    }
-
-
-def _acknowledgement(one: Acknowledgement) -> dict[str, Any]:
-    return {
-        "route_log_id": str(one.route_log_id),
-        "alert_id": str(one.alert_id),
-        "responder_id": one.responder_id,
-        "note": one.note,
-        "attempts": one.attempts,
-        "due_at": one.due_at and one.due_at.isoformat(),
-    }
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "id": str(event.id),
-        "type": event.type,
-        "subject": event.subject,
-        "data": event.data.hex(),
-        "at": event.at.isoformat(),
-        "trace_parent": event.trace_parent,
     }

@@ -1,12 +1,11 @@
 """Facts: what events say is joined in by one statement, which also says what that changes in the figures."""
 
-import json
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.recordset import recordset
 from services.sla.domain.fact import Fact, Page
 from services.sla.storage.changes import WRITE, spread
 from services.sla.storage.measures import MEASURES, codes, measures
@@ -91,42 +90,33 @@ _PAGES = text(
 async def join(conn: AsyncConnection, news: Sequence[Fact]) -> None:
     """Joins what is new of each alert into what is known; `news` has one fact per alert, in the order of their ids."""
     if news:
-        await conn.execute(_JOIN, {"facts": json.dumps([_record(fact) for fact in news])})
+        await conn.execute(_JOIN, {"facts": recordset(map(_record, news))})
 
 
 async def page(conn: AsyncConnection, pages: Sequence[Page]) -> None:
     """Records who was reached when; the first time counts. `pages` has one page per key, in order."""
     if pages:
-        told = [
-            {
-                "page": page.page,
-                "alert_id": str(page.alert_id),
-                "responder_id": page.responder_id,
-                "sent_at": page.sent_at.isoformat(),
-            }
-            for page in pages
-        ]
-        await conn.execute(_PAGES, {"pages": json.dumps(told)})
+        await conn.execute(_PAGES, {"pages": recordset(pages)})
 
 
 def _record(fact: Fact) -> dict[str, object]:
     return {
-        "alert_id": str(fact.alert_id),
+        "alert_id": fact.alert_id,
         "version": fact.version,
-        "opened_at": _text(fact.opened_at),
+        "opened_at": fact.opened_at,
         "severity": fact.severity,
         "policy_id": fact.policy_id,
         "source": fact.source,
         "title": fact.title,
         "labels": dict(fact.labels),
-        "closed_at": _text(fact.closed_at),
+        "closed_at": fact.closed_at,
         "closed_by": fact.closed_by,
         "opened": fact.opened,
         "suppressed": fact.suppressed,
         "noise_suppressed": fact.noise_suppressed,
-        "acked_at": _text(fact.acked_at),
+        "acked_at": fact.acked_at,
         "acked_by": fact.acked_by,
-        "first_paged_at": _text(fact.first_paged_at),
+        "first_paged_at": fact.first_paged_at,
         "escalations": dict(fact.escalations),
         "told": sorted(fact.told),
         "schedules": sorted(fact.schedules),
@@ -134,7 +124,3 @@ def _record(fact: Fact) -> dict[str, object]:
         "reopenings": sorted(fact.reopenings),
         "timeout_escalated": fact.timeout_escalated,
     }
-
-
-def _text(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.recordset import recordset
 from services.sla.domain.fact import Fact
 from services.sla.domain.hours import BusinessHours, Hours
 from services.sla.domain.target import Kind, Promise, State, Tally, Target
@@ -229,7 +230,7 @@ def _promises(rows: Any) -> list[Promise]:
 
 
 def _records(promises: Iterable[Promise]) -> str:
-    return json.dumps([asdict(promise) | {"next_at": promise.next_at} for promise in promises], default=str)
+    return recordset(asdict(promise) | {"next_at": promise.next_at} for promise in promises)
 
 
 async def _one(conn: AsyncConnection, condition: str, named: str) -> Target | None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.recordset import recordset
 from services.sla.domain.cover import Part, cover
 from services.sla.domain.figures import Filter, Overview, Statistics, Waiting, Window
 from services.sla.domain.sketch import percentiles
@@ -119,7 +120,7 @@ async def figures(
     whole = {"start": windows[0].start, "until": windows[-1].end}
     if wanted.cell is None or (await conn.execute(_FEW, {"few": few, **whole})).scalar_one():
         said = [_part(place, Part(1, window)) for place, window in enumerate(windows)]
-        found = await conn.execute(_FROM_FACTS, {"windows": json.dumps(said), **asked(wanted)})
+        found = await conn.execute(_FROM_FACTS, {"windows": recordset(said), **asked(wanted)})
     else:
         found = await conn.execute(_FROM_ROLLUPS, covered(windows, wanted, *wanted.cell))
     rows = {row["place"]: row for row in found.mappings()}
@@ -135,9 +136,9 @@ def covered(windows: Sequence[Window], wanted: Filter, dimension: str, value: st
         cells += [_part(place, part) | {"grain": part.grain} for part in whole.cells]
         hours += [_part(place, Part(1, whole.hours))] if whole.hours else []
     return {
-        "cells": json.dumps(cells),
-        "hours": json.dumps(hours),
-        "edges": json.dumps(edges),
+        "cells": recordset(cells),
+        "hours": recordset(hours),
+        "edges": recordset(edges),
         "dimension": dimension,
         "value": value,
         "filed": sorted(wanted.severities) or [""],
@@ -155,8 +156,8 @@ def _part(place: int, part: Part) -> dict[str, object]:
     return {
         "place": place,
         "sign": part.sign,
-        "start": part.window.start.isoformat(),
-        "until": part.window.end.isoformat(),
+        "start": part.window.start,
+        "until": part.window.end,
     }
 
 

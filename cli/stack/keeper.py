@@ -11,6 +11,8 @@ from cli.stack.child import Child, StartError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between the end of a process and its next start; doubled by each early end."""
+LONGEST_PAUSE_OF_KILLED = 1.0
+"""The longest of one that was killed: it has not failed, and all that waits for it waits so much longer."""
 STEADY = 10.0
 """A process that ran this many seconds is forgiven its earlier ends."""
 TRIES = 4
@@ -118,7 +120,9 @@ class Keeper:
 
     def _pause(self) -> float:
         """Seconds until the next start: none after a steady life."""
-        return min(FIRST_PAUSE * 2 ** (self._early_ends - 1), LONGEST_PAUSE) if self._early_ends else 0.0
+        killed = self.part.child.exit_code == -signal.SIGKILL
+        longest = LONGEST_PAUSE_OF_KILLED if killed else LONGEST_PAUSE
+        return min(FIRST_PAUSE * 2 ** (self._early_ends - 1), longest) if self._early_ends else 0.0
 
 
 def _how(code: int | None) -> str:

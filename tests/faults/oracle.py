@@ -35,6 +35,8 @@ CALLERS = 8
 """Triggers under way at the same time."""
 PATIENCE = 120.0
 """Seconds for which a sender tries to hand in what it has."""
+LATEST = 10
+"""Alerts that are told of when pages came late."""
 SKEW = timedelta(milliseconds=250)
 """By which two clocks of one stack may differ."""
 
@@ -86,6 +88,8 @@ class Oracle:
     ada: str
     bob: str
     policy: str
+    killed_at: Sequence[float] = ()
+    """Monotonic instants at which something was killed."""
     promised: dict[str, Fate] = field(default_factory=dict)
     """Alerts that were answered with 2xx."""
     accepted_at: dict[str, float] = field(default_factory=dict)
@@ -214,7 +218,7 @@ class Oracle:
         self._once(stories)
         self._none_after_it_was_taken(stories)
         verdict = self._verdict()
-        assert verdict.p99 <= first_page, f"first pages came late: {verdict}"
+        assert verdict.p99 <= first_page, f"first pages came late: {verdict}\n{await self._latest(stories)}"
         await eventually(self._counted, timeout=settle)
         return verdict
 
@@ -275,6 +279,36 @@ class Oracle:
             "closed_alerts": fates[Fate.CLOSED],
         }
         return True
+
+    async def _latest(self, stories: "Sequence[Story]") -> str:
+        """What became when of the alerts that waited longest for their first page."""
+        waits = self._waits(self.promised)
+        by_id = {story.alert["alert_id"]: story for story in stories}
+        latest = sorted(waits, key=waits.__getitem__, reverse=True)[:LATEST]
+        return "\n".join([await self._told_of(by_id[alert_id], waits[alert_id]) for alert_id in latest])
+
+    async def _told_of(self, story: "Story", waited: float) -> str:
+        """An alert's steps and the ways that were tried, in seconds after its acceptance, and the kills meanwhile."""
+        alert_id = story.alert["alert_id"]
+        accepted = self.accepted_at[alert_id]
+        wall = time.time() - time.monotonic() + accepted
+
+        def after(text: str | None) -> str:
+            return f"{instant(text).timestamp() - wall:+.1f}" if text else "never"
+
+        routes = (await self.world.ok("GET", f"/routes?alert_id={alert_id}"))["routes"]
+        return "\n  ".join(
+            [
+                f"{alert_id} waited {waited:.1f} s, {story.fate}",
+                f"killed {[round(at - accepted, 1) for at in self.killed_at if 0 < at - accepted < waited]}",
+                *(f"level {step['level']} {after(step['at'])}" for step in story.steps),
+                *(
+                    f"{route['channel']} made {after(route['created_at'])} sent {after(route['sent_at'])}"
+                    f" attempts {route['attempts']} {route['last_error']}".rstrip()
+                    for route in routes
+                ),
+            ]
+        )
 
     def _verdict(self) -> "Verdict":
         waits = sorted(self._waits(self.promised).values())
@@ -350,7 +384,7 @@ async def beside(victims: Victims, directory: Path) -> AsyncIterator[Oracle]:
             "comment": "a test",
         }
         await world.ok("POST", "/silence-rules", silence)
-        yield Oracle(world, ledger, ada, bob, policy)
+        yield Oracle(world, ledger, ada, bob, policy, victims.killed_at)
 
 
 async def well(world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ class Victims:
         self._code = code
         self._plan: dict[str, Any] = {}
         self._gateway = f"127.0.0.1:{PORTS.take()}"
+        self.killed_at: list[float] = []
+        """Monotonic instants at which something was killed."""
         self.up = self._start()
 
     def _start(self) -> Up:
@@ -54,6 +57,7 @@ class Victims:
     def kill(self, *names: str) -> None:
         """Kills parts at once, nobody asked."""
         pids = self.state["pids"]
+        self.killed_at.append(time.monotonic())
         for name in names:
             send(pids[name], signal.SIGKILL)
 

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,22 @@ async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
         await eventually(lambda: world.told[-1:] == ["is back"])
         assert world.part.child.pid != first
         assert world.told == ["is ready", "ended (SIGKILL); starting it again", "is back"]
+
+
+def back(world: World, times: int) -> bool:
+    """Whether the part was started again so often."""
+    return world.told.count("is back") == times
+
+
+async def test_a_process_that_is_killed_again_and_again_is_soon_back_each_time(tmp_path: Path) -> None:
+    """Pauses grow only to a second: it is not at fault."""
+    async with World(Sleeper(tmp_path)) as world:
+        await eventually(world.keeper.answers.is_set)
+        for kills in range(1, 7):
+            killed_at = time.monotonic()
+            world.part.child.send(signal.SIGKILL)
+            await eventually(partial(back, world, kills), timeout=10)
+        assert time.monotonic() - killed_at < 2.5
 
 
 async def test_a_process_that_never_answers_is_given_up_with_its_last_words(tmp_path: Path) -> None:

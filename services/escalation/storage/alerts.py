@@ -66,6 +66,7 @@ select alert_id from opened"""
 
 _CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
 _ACKED = literal(State.ACKED, alerts.c.state.type, literal_execute=True)
+_CRITICAL = literal(Severity.CRITICAL, alerts.c.severity.type, literal_execute=True)
 _NONE = literal("", literal_execute=True)
 """Written out in the statements, so that the planner can tell that a partial index serves them."""
 
@@ -233,6 +234,8 @@ class Filter:
             found.append(alerts.c.state == _ACKED)  # these have one, too
         if self.severities:
             found.append(alerts.c.severity.in_(self.severities))
+        if set(self.severities) == {Severity.CRITICAL}:
+            found.append(alerts.c.severity == _CRITICAL)  # these have one, too
         wanted = {"source": self.source, "policy_id": self.policy_id, "dedup_key": self.dedup_key}
         found += [alerts.c[name] == value for name, value in wanted.items() if value]
         if self.dedup_key:

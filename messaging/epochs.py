@@ -1,6 +1,5 @@
 """Streams that were lost, put back or made anew, noticed by who consumes them, and healed by who owns their events."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from chassis.bus import Bus
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.loop import DueLoop
+from chassis.process import Loop
 
 POLL = timedelta(seconds=5)
 MARGIN = timedelta(minutes=1)
@@ -79,11 +79,13 @@ class Epochs:
         self._durable = durable
         self._owners = owners
 
-    async def run(self) -> None:
-        """Looks at all of them for ever; only cancellation ends it. An owner that is away holds up its stream alone."""
-        async with asyncio.TaskGroup() as looks:
-            for stream in self._owners:
-                looks.create_task(DueLoop("epochs", partial(self.look_at, stream), poll=POLL).run())
+    @property
+    def loops(self) -> list[Loop]:
+        """What looks at them for ever, each at one: an owner that is away holds up its own stream alone.
+
+        Loops of their own and no task group, which cancels only once: nats-py may swallow it.
+        """
+        return [DueLoop("epochs", partial(self.look_at, stream), poll=POLL).run for stream in self._owners]
 
     async def look_at(self, stream: str) -> None:
         """Looks at a stream once. Raises Unavailable while the broker or the owner is away: the next look comes."""

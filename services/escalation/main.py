@@ -222,7 +222,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             gate.run,
             wakeups.run,
             rules.run,
-            epochs.run,
+            *epochs.loops,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             relay.run,
             *(

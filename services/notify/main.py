@@ -246,7 +246,7 @@ async def build(
             wakeups.run,
             relay.run,
             cancelling.run,
-            epochs.run,
+            *epochs.loops,
             DueLoop("bypass", bypass.work, poll=waiting.POLL).run,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             Retention(db, clock, keep=timedelta(days=config.retention_days)).run,

@@ -151,7 +151,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
             telling.run,
             relay.run,
             rebuilding.run,
-            epochs.run,
+            *epochs.loops,
             DueLoop("gauges", ages.work, poll=gauges.POLL).run,
             DueLoop("fold", Folder(db).work, poll=changes.POLL).run,
             DueLoop("clock", lambda: clock.sync(db), poll=SYNC).run,

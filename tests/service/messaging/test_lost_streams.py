@@ -169,7 +169,7 @@ async def test_an_owner_that_is_silent_holds_up_no_other_stream(consumer: Databa
     owners = {STREAM: silent, other: replay}
     epochs = Epochs(db=consumer, bus=bus, clock=Clock(), durable="sla", owners=owners)
     listening = [Listening(bus), Listening(bus, other, "notification.>")]
-    async with running(*(one.run() for one in listening), epochs.run()):
+    async with running(*(one.run() for one in listening), *(loop() for loop in epochs.loops)):
         await eventually(lambda: _known(consumer, 2), timeout=15)
         await lose()
         await eventually(lambda: asked == {STREAM: 1, other: 1}, timeout=30)

@@ -32,6 +32,8 @@ from services.escalation.verbs import Verbs
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, alert_service_pb2_grpc
 
 MOST_TRIGGERS = 1_000
+MOST_NAMED = 10
+"""How many ids the message of an error names: it travels in a header."""
 
 Verb: TypeAlias = Callable[[Alert, By, datetime], Change]
 
@@ -234,8 +236,10 @@ class AlertApi(alert_service_pb2_grpc.AlertServiceServicer):
             unknown = await storage.unknown(conn, alert_ids)
         if unknown:
             places = [(place, one) for place, one in enumerate(alert_ids) if one in unknown]
+            named = ", ".join(str(one) for _, one in places[:MOST_NAMED])
+            more = f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else ""
             raise NotFound(
-                f"there is no alert {', '.join(str(one) for _, one in places)}",
+                f"there is no alert {named}{more}",
                 reason="ALERT_NOT_FOUND",
                 fields=[Field(f"alert_ids[{place}]", f"there is no alert {one}") for place, one in places],
             )

@@ -261,6 +261,13 @@ async def test_a_run_names_every_alert_that_does_not_exist(stage: World, dry_run
     assert raised.value.message == f"there is no alert {nobody.alert_id}, {neither.alert_id}"
 
 
+async def test_a_run_of_a_thousand_alerts_that_do_not_exist_is_told_so(stage: World) -> None:
+    """What an error says has to fit into headers."""
+    unknown = [Alert(alert_id=str(uuid7())) for _ in range(1_000)]
+    with pytest.raises(NotFound, match=f"{unknown[9].alert_id} and 990 more"):
+        await stage.here.run(*unknown)
+
+
 async def test_one_bad_order_fails_alone(stage: World) -> None:
     """Its neighbours in the same commit are carried out."""
     over = await stage.here.close(await stage.here.open())

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.front import Implementation
+
 PREFIX = "TOCSIN_"
 
 
@@ -21,10 +23,12 @@ class ServiceSettings(Settings):
     """What every service is told; addresses are `host:port`, port 0 takes a free one.
 
     `tls_cert`, `tls_key` and `tls_ca` are PEM files, given all or none, that make gRPC mutual TLS; `tls_peers` are the
-    names, comma separated, of whose certificates may call; empty: all that the CA has signed.
+    names, comma separated, of whose certificates may call; empty: all that the CA has signed. `grpc_server` is the
+    library that answers gRPC (chassis.front).
     """
 
     listen: str = "127.0.0.1:0"
+    grpc_server: Implementation = "auto"
     metrics_listen: str = ""
     token_key: str
     tls_cert: str = ""

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from chassis import auth, paging, telemetry
 from chassis.errors import DomainError, Invalid, TimedOut, Unimplemented, to_status
+from chassis.front import Front, Implementation, native
 from chassis.tls import Tls
 
 log = structlog.get_logger()
@@ -42,14 +43,24 @@ class Server:
 
     `scopes` maps each method's full path to the scope that it asks for. Every call is authenticated, bounded by the
     caller's deadline, counted and timed; DomainErrors become statuses with details, anything else INTERNAL without
-    any.
+    any. `implementation` says by which library (chassis.front).
     """
 
     def __init__(
-        self, *, listen: str, verifier: auth.Verifier, scopes: Mapping[str, str], tls: Tls | None = None
+        self,
+        *,
+        listen: str,
+        verifier: auth.Verifier,
+        scopes: Mapping[str, str],
+        tls: Tls | None = None,
+        implementation: Implementation = "auto",
     ) -> None:
         self._gate = _Gate(verifier, scopes, tls)
-        self.grpc = grpc.aio.server(interceptors=[self._gate], options=OPTIONS)
+        self.grpc: grpc.aio.Server = (
+            Front(interceptors=[self._gate], options=OPTIONS, io_threads=1)
+            if native(implementation, listen, tls)
+            else grpc.aio.server(interceptors=[self._gate], options=OPTIONS)
+        )
         self._health = health.aio.HealthServicer()
         self._names = sorted({path.split("/")[1] for path in scopes})
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)

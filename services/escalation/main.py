@@ -163,6 +163,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
+        implementation=config.grpc_server,
     )
     feed = Feed(db, ended=server.draining)
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(

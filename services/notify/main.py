@@ -115,6 +115,7 @@ async def build(
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
+        implementation=config.grpc_server,
     )
     networks = Networks(config.webhook_allow.split(","))
     links = Links(key=config.receipt_key.encode(), public_url=config.public_url)

@@ -103,6 +103,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
+        implementation=config.grpc_server,
     )
     _register(server, db, memory, clock)
     api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server(

@@ -83,6 +83,7 @@ async def build(config: Config, *, clock: Clock | None = None) -> AsyncIterator[
         verifier=gate,
         scopes=scopes_of(SERVICES, options_pb2.scope),
         tls=tls,
+        implementation=config.grpc_server,
     )
     relay = Relay(db, bus, stream=STREAM, source="/tocsin/sla")
     promises = Promises(db, clock, after=relay.wake)

@@ -1,11 +1,11 @@
-"""The chassis stays small (ADR 8, 27)."""
+"""The chassis stays small (ADR 8)."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 CHASSIS = Path(__file__).parents[3] / "chassis"
-MOST = 2_300
+MOST = 2_350
 
 
 def docstrings(tree: ast.Module) -> Iterator[int]:
@@ -26,6 +26,6 @@ def code_lines(source: str) -> int:
     return sum(1 for number, line in lines if line.strip() and line.strip()[0] != "#" and number not in told)
 
 
-def test_it_has_no_more_than_2300_lines_of_code() -> None:
+def test_it_has_no_more_than_2350_lines_of_code() -> None:
     """Mechanism only, and no more of it than all services need."""
     assert sum(code_lines(path.read_text()) for path in CHASSIS.glob("*.py")) <= MOST

@@ -11,6 +11,7 @@ import uvloop
 from chassis.client import channel
 from chassis.ids import uuid7
 from tests.bench import load
+from tests.bench.echo import echoing
 from tests.bench.process import alone
 from tests.bench.receiver import HANG, Receiver, receiving
 from tocsin.escalation.v1 import alert_pb2
@@ -196,13 +197,18 @@ def throughput(notify: Notify) -> None:
 
 
 def receipts(notify: Notify) -> None:
-    """Receipts, each of a page of its own, against the no-op rate as the same client sees it."""
+    """Receipts, each of a page of its own, against the no-op rate of grpc.aio as the same client sees it."""
     with psycopg.connect(notify.url) as conn:
         found = conn.execute(
             "select route_log_id::text from route_logs where channel = 'WEBHOOK' and status = 'SENT' limit %s",
             [ROUNDS * CALLS],
         )
         sent = [row[0] for row in found]
+    with echoing() as limit:
+        _receipts(notify, limit, sent)
+
+
+def _receipts(notify: Notify, limit: str, sent: list[str]) -> None:
     ratios, rates = [], []
     for number in range(ROUNDS):
         bodies = [
@@ -211,13 +217,11 @@ def receipts(notify: Notify) -> None:
             ).SerializeToString()
             for route in sent[number * CALLS : (number + 1) * CALLS]
         ]
-        echo = load.rate_each(
-            notify.address, load.HEALTH, [b""] * CALLS, token=notify.token, in_flight=IN_FLIGHT
-        )
+        echo = load.rate_each(limit, load.HEALTH, [b""] * CALLS, token=notify.token, in_flight=IN_FLIGHT)
         rates.append(load.rate_each(notify.address, RECEIPT, bodies, token=notify.token, in_flight=IN_FLIGHT))
         ratios.append(rates[-1] / echo)
     print(
-        f"receipts: {statistics.median(ratios):.0%} of the no-op rate ({statistics.median(rates):,.0f} per s)"
+        f"receipts: {statistics.median(ratios):.0%} of grpc.aio's no-op rate ({statistics.median(rates):,.0f} per s)"
     )
 
 

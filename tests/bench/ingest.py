@@ -1,4 +1,4 @@
-"""Durable triggers against the no-op rate of the same server, and batches against Postgres alone."""
+"""Durable triggers against the no-op rate of grpc.aio, and batches against Postgres alone."""
 
 import asyncio
 import json
@@ -13,13 +13,15 @@ import uvloop
 from chassis.ids import uuid7
 from services.escalation.storage import alerts as storage
 from tests.bench import load
+from tests.bench.echo import echoing
 from tests.bench.process import alone
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2
 
-ROUNDS = 5
-CALLS = {64: 12_000, 16: 6_000}
+ROUNDS = 9
+CALLS = {64: 8_000, 16: 5_000}
 BATCHES, BATCH = 150, 100
-IN_FLIGHT = 4
+CONNECTIONS, BATCHES_IN_FLIGHT = 4, 8
+"""What the service writes at the same time, so that Postgres alone may as well; and as many again on their way."""
 REQUEST = alert_service_pb2.TriggerAlertRequest(
     title="disk full on db-1",
     description="the data volume is at 97 %",
@@ -44,20 +46,22 @@ def count(url: str) -> int:
     return int(found[0])
 
 
-def unary(address: str, token: str, url: str, in_flight: int) -> None:
-    """Triggers without dedup key at so many in flight, against the health check of the same server."""
-    body, ratios, rates, echoes = REQUEST.SerializeToString(), [], [], []
+def unary(limit: str, address: str, token: str, url: str, in_flight: int) -> None:
+    """Triggers without dedup key at so many in flight, against no-ops of the server at `limit` and of the service."""
+    body, ratios, rates, echoes, own = REQUEST.SerializeToString(), [], [], [], []
     calls = CALLS[in_flight]
     for _ in range(ROUNDS):
         drained(url)
-        echoes.append(load.rate(address, load.HEALTH, b"", token=token, calls=calls, in_flight=in_flight))
+        echoes.append(load.rate(limit, load.HEALTH, b"", token=token, calls=calls, in_flight=in_flight))
+        own.append(load.rate(address, load.HEALTH, b"", token=token, calls=calls, in_flight=in_flight))
         before = count(url)
         rates.append(load.rate(address, load.TRIGGER, body, token=token, calls=calls, in_flight=in_flight))
         assert count(url) - before >= calls, "a trigger that was answered is not there"
         ratios.append(rates[-1] / echoes[-1])
     print(
-        f"unary durable trigger, {in_flight} in flight: {statistics.median(ratios):.0%} of the no-op rate "
-        f"({statistics.median(rates):,.0f} of {statistics.median(echoes):,.0f} per s)"
+        f"unary durable trigger, {in_flight} in flight: {statistics.median(ratios):.0%} of grpc.aio's no-op rate "
+        f"({statistics.median(rates):,.0f} of {statistics.median(echoes):,.0f} per s; "
+        f"the service's own no-op {statistics.median(own):,.0f})"
     )
 
 
@@ -80,7 +84,7 @@ def batch(address: str, token: str, url: str) -> None:
         drained(url)
         limits.append(uvloop.run(_alone(url)))
         drained(url)
-        calls = load.rate(address, load.BATCH, body, token=token, calls=BATCHES, in_flight=IN_FLIGHT)
+        calls = load.rate(address, load.BATCH, body, token=token, calls=BATCHES, in_flight=BATCHES_IN_FLIGHT)
         rates.append(calls * BATCH)
         ratios.append(rates[-1] / limits[-1])
     print(
@@ -99,7 +103,7 @@ async def _alone(url: str) -> float:
                 await (await conn.execute(storage.OPEN, (parameter,))).fetchall()
 
     began = time.perf_counter()
-    await asyncio.gather(*(connection() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
     return BATCHES * BATCH / (time.perf_counter() - began)
 
 
@@ -126,8 +130,9 @@ def main() -> None:
     """All figures of ingest."""
     print(f"load by {load.CLIENT}")
     with alone("escalation") as (address, token, url):
-        for in_flight in CALLS:
-            unary(address, token, url, in_flight)
+        with echoing() as limit:
+            for in_flight in CALLS:
+                unary(limit, address, token, url, in_flight)
         lone(address, token, url)
         batch(address, token, url)
 

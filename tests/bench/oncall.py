@@ -1,4 +1,4 @@
-"""Who is on call, asked of roster: against the no-op rate of the same server, and over many schedules."""
+"""Who is on call, asked of roster: against the no-op rate of grpc.aio, and over many schedules."""
 
 import asyncio
 import statistics
@@ -8,6 +8,7 @@ from typing import Any
 from chassis import wire
 from chassis.client import channel
 from tests.bench import load
+from tests.bench.echo import echoing
 from tests.bench.process import alone
 from tocsin.roster.v1 import (
     on_call_service_pb2,
@@ -83,16 +84,16 @@ async def many_schedules(address: str, token: str) -> None:
         await asyncio.gather(*(create(number) for number in range(SCHEDULES)))
 
 
-def rate(address: str, token: str) -> None:
-    """The share of the no-op rate, the median of the rounds."""
+def rate(limit: str, address: str, token: str) -> None:
+    """The share of the no-op rate of the server at `limit`, the median of the rounds."""
     body = on_call_service_pb2.ResolveTargetRequest(target="oncall://default").SerializeToString()
     ratios, rates = [], []
     for _ in range(ROUNDS):
-        echo = load.rate(address, load.HEALTH, b"", token=token, calls=CALLS, in_flight=IN_FLIGHT)
+        echo = load.rate(limit, load.HEALTH, b"", token=token, calls=CALLS, in_flight=IN_FLIGHT)
         rates.append(load.rate(address, RESOLVE, body, token=token, calls=CALLS, in_flight=IN_FLIGHT))
         ratios.append(rates[-1] / echo)
     print(
-        f"resolve: {statistics.median(ratios):.0%} of the no-op rate ({statistics.median(rates):,.0f} per s)"
+        f"resolve: {statistics.median(ratios):.0%} of grpc.aio's no-op rate ({statistics.median(rates):,.0f} per s)"
     )
 
 
@@ -116,7 +117,8 @@ def main() -> None:
     """All figures of who is on call."""
     with alone("roster") as (address, token, _):
         asyncio.run(one_on_call(address, token))
-        rate(address, token)
+        with echoing() as limit:
+            rate(limit, address, token)
         asyncio.run(many_schedules(address, token))
         alone_at_it(address, token)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,17 +23,15 @@ KEY = "bench" * 8
 
 @contextmanager
 def process(
-    name: str, environment: Mapping[str, str], answers: Callable[[], bool]
+    module: Sequence[str], environment: Mapping[str, str], answers: Callable[[], bool]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `python -m services.<name>`, and gives it when it answers."""
-    started = subprocess.Popen(
-        [sys.executable, "-m", f"services.{name}"], cwd=ROOT, env={**os.environ, **environment}
-    )
+    """Runs `python -m` with a module and its arguments, and gives the process when it answers."""
+    started = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, env={**os.environ, **environment})
     try:
         deadline = time.monotonic() + PATIENCE
         while not answers():
-            assert started.poll() is None, f"{name} ended"
-            assert time.monotonic() < deadline, f"{name} does not answer"
+            assert started.poll() is None, f"{module[0]} ended"
+            assert time.monotonic() < deadline, f"{module[0]} does not answer"
             time.sleep(0.05)
         yield started
     finally:
@@ -66,7 +64,7 @@ def alone(name: str, **more: str) -> Iterator[tuple[str, str, str]]:
                 "TOCSIN_LOG_LEVEL": "warning",
                 **more,
             }
-            with process(name, environment, lambda: grpc_healthy(address)):
+            with process([f"services.{name}"], environment, lambda: grpc_healthy(address)):
                 yield address, mint(KEY, subject="bench", scopes=["admin"]), url
         finally:
             postgres.stop()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -32,8 +33,7 @@ class _Block(str):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What is published: `lines` are the headers beside Nats-Msg-Id, encoded, one `name: value` each."""
 
     id: str

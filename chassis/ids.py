@@ -9,20 +9,15 @@ from chassis.errors import Invalid
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """Ids of configured resources (CONTRACT §1)."""
+_VERSION_7 = 0x7 << 76 | 0b10 << 62
+"""Version and variant of a UUIDv7, in their places."""
+_FREE = (1 << 128) - 1 & ~(0xF << 76 | 0b11 << 62)
 
 
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 74 random bits."""
-    ms = time.time_ns() // 1_000_000
-    rest = int.from_bytes(os.urandom(10), "big")
-    value = (
-        (ms & (1 << 48) - 1) << 80
-        | 0x7 << 76
-        | (rest >> 68 & 0xFFF) << 64
-        | 0b10 << 62
-        | rest & (1 << 62) - 1
-    )
-    return UUID(int=value)
+    ms, rest = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big")
+    return UUID(int=(ms << 80 | rest) & _FREE | _VERSION_7)
 
 
 def generated_name(prefix: str) -> str:

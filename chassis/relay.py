@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
-from psycopg.rows import class_row
+from psycopg.rows import args_row
 
 from chassis.bus import Bus
 from chassis.cloudevents import Message, encode
@@ -24,8 +24,6 @@ TOUCH = timedelta(milliseconds=500)
 GATHER, LONGEST, TURN, INSPECT = 0.002, 0.032, 1.0, 5.0
 """Seconds: between two turns, of a leader that is busy all the time, of one turn, and between two looks at the broker's
 stream."""
-MANY = 4
-"""Events in one turn from which on a leader counts as busy: turns cost as much as forty events."""
 _log = structlog.get_logger()
 _published = Counter("tocsin_relay_published_total", "Events published and marked.", ["stream"])
 _refilled = Counter("tocsin_relay_refilled_total", "Events that the broker had lost.", ["stream"])
@@ -58,8 +56,7 @@ _FIRST: LiteralString = "select seq from outbox where published_at is null order
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     seq: int
     id: str
     type: str
@@ -96,7 +93,7 @@ class Relay:
         self._floor = self._seen = 0
         self._writers: set[str] = set()
         self._inspected_at = self._turned_at = 0.0
-        self._gap, self._published = GATHER, 0
+        self._gap = GATHER
 
     def wake(self) -> None:
         """Tells that something was appended; replicas that do not lead ignore it."""
@@ -149,9 +146,12 @@ class Relay:
             self._turned_at = time.monotonic()
 
     async def _rest(self) -> None:
-        """What comes alone goes out at once; the more events come without a pause, the more share a turn."""
+        """What comes alone goes out at once; the more events come without a pause, the more share a turn.
+
+        A turn costs as much as forty events, and whoever triggers next waits for it.
+        """
         rest = self._turned_at + self._gap - time.monotonic()
-        self._gap = min(2 * self._gap, LONGEST) if rest > 0 and self._published >= MANY else GATHER
+        self._gap = min(2 * self._gap, LONGEST) if rest > 0 else GATHER
         await asyncio.sleep(max(0.0, rest))
 
     async def _wait(self, conn: psycopg.AsyncConnection, error: Unavailable) -> None:
@@ -198,7 +198,6 @@ class Relay:
     async def _drain(self, conn: psycopg.AsyncConnection) -> timedelta | None:
         """Publishes window by window; while one is under way, marks the one before and claims the next."""
         ends = time.monotonic() + TURN
-        self._published = 0
         window, done, seqs = await self._claim(conn, [], self._window), list[_Row](), list[int]()
         while window:
             crashpoint("relay.before_publish")
@@ -212,7 +211,6 @@ class Relay:
                 publishing.cancel()
             crashpoint("relay.after_publish")
             done = window[: len(seqs)]
-            self._published += len(done)
             if len(done) < len(window):
                 await self._mark(conn, done, seqs)
                 raise Unavailable("the broker did not acknowledge all", reason="NOT_ACKNOWLEDGED")
@@ -224,7 +222,7 @@ class Relay:
 
     async def _claim(self, conn: psycopg.AsyncConnection, under_way: list[int], limit: int) -> list[_Row]:
         """The first rows not published, whatever their numbers: a cursor would lose what commits late."""
-        async with conn.cursor(binary=True, row_factory=class_row(_Row)) as cursor:
+        async with conn.cursor(binary=True, row_factory=args_row(_Row)) as cursor:
             return await (await cursor.execute(_CLAIM, (self._floor, under_way, limit))).fetchall()
 
     async def _mark(self, conn: psycopg.AsyncConnection, rows: Sequence[_Row], seqs: list[int]) -> None:

@@ -116,11 +116,14 @@ class Triggers:
 
     async def submit(self, told: Told) -> Triggered:
         """Takes one report. Raises Invalid when the policy that it names does not exist."""
-        return await self._group.submit(await self._judge(told))
+        await self._learn([told])
+        return await self._group.submit(self._judge(told, self._clock.now()))
 
     async def submit_many(self, told: Sequence[Told | DomainError]) -> list[Triggered | Exception]:
         """Takes reports; errors among them stay in place."""
-        judged = [one if isinstance(one, DomainError) else await self._judged(one) for one in told]
+        await self._learn(one for one in told if isinstance(one, Told))
+        now = self._clock.now()
+        judged = [one if isinstance(one, DomainError) else self._judged(one, now) for one in told]
         good = [one for one in judged if isinstance(one, Trigger)]
         answers = iter(await self._group.submit_many(good) if good else ())
         return [next(answers) if isinstance(one, Trigger) else one for one in judged]
@@ -129,25 +132,28 @@ class Triggers:
         """Waits until everything taken so far has been answered."""
         await self._group.drain()
 
-    async def _judged(self, told: Told) -> Trigger | DomainError:
+    async def _learn(self, told: Iterable[Told]) -> None:
+        """Reads the rules again for a policy that is not among them: another replica may have made it a moment ago."""
+        rules = self._rules.value
+        if any(one.policy_id and rules.policy(one.policy_id) is None for one in told):
+            await self._rules.refresh()
+
+    def _judged(self, told: Told, now: datetime) -> Trigger | DomainError:
         try:
-            return await self._judge(told)
+            return self._judge(told, now)
         except DomainError as error:
             return error
 
-    async def _judge(self, told: Told) -> Trigger:
+    def _judge(self, told: Told, now: datetime) -> Trigger:
         report, policy_id, request_id, integration = told
         rules = self._rules.value
         if policy_id and rules.policy(policy_id) is None:
-            await self._rules.refresh()  # it may have been made by another replica a moment ago
-            rules = self._rules.value
-            if rules.policy(policy_id) is None:
-                raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
+            raise Invalid.field("policy_id", f"there is no policy {policy_id!r}")
         facts = report.facts()
         return Trigger(
             report=report,
             policy_id=rules.policy_for(facts, named=policy_id).policy_id,
-            standing=rules.standing(facts, self._clock.now()),
+            standing=rules.standing(facts, now),
             request_id=request_id,
             integration=integration,
             trace=telemetry.trace_parent(),
@@ -201,11 +207,11 @@ class Triggers:
         if not new:
             return []
         async with self._db.raw() as conn:
-            opened = await storage.open_now(conn, new)
+            taken = await storage.open_now(conn, new)
         return [
             (place, Triggered(message, _outcome(one.alert)))
             for place, one, message in zip(places, new, messages, strict=True)
-            if one.alert.alert_id in opened
+            if one.alert.alert_id not in taken
         ]
 
     async def _join(self, triggers: Sequence[Trigger], now: datetime) -> Sequence[Triggered]:
@@ -295,10 +301,8 @@ class _Joining:
 
     async def _write(self, taken: dict[str, Answered]) -> None:
         """New alerts first: whoever waits for one of their keys holds nothing that is waited for here."""
-        opened = await storage.open_within(
-            self._conn, sorted(self._new.values(), key=lambda one: one.alert.dedup_key)
-        )
-        if len(opened) < len(self._new):
+        new = sorted(self._new.values(), key=lambda one: one.alert.dedup_key)
+        if await storage.open_within(self._conn, new):
             raise _Overtaken
         repeated = {one: (self._judge.alerts[one], len(triggers)) for one, triggers in self._again.items()}
         sooner = await hasten(self._conn, self._rules, repeated, self._now)

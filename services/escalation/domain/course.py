@@ -1,7 +1,7 @@
 """Which levels come next: the course of an escalation through its policy, as the policy is now."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -118,7 +118,7 @@ def unheard(
     again = timer.level > len(policy.steps) and timer.round < policy.repeat_count
     if timer.due_at <= now or (again and told):
         return None
-    return replace(timer, due_at=now, told=told)
+    return timer._replace(due_at=now, told=told)
 
 
 def hastened(policy: EscalationPolicy, alert_id: UUID, timer: Timer | None, now: datetime) -> Timer:
@@ -133,5 +133,5 @@ def hastened(policy: EscalationPolicy, alert_id: UUID, timer: Timer | None, now:
     if timer.level > len(policy.steps) and timer.round >= policy.repeat_count and not timer.targets:
         return begun_again
     if timer.due_at <= now:
-        return replace(timer, hurry=True)
-    return replace(timer, due_at=now, reason=Reason.REPEAT_TRIGGER)
+        return timer._replace(hurry=True)
+    return timer._replace(due_at=now, reason=Reason.REPEAT_TRIGGER)

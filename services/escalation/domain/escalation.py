@@ -303,7 +303,7 @@ class _Step:
         if way.over:
             return self._exhausted(Outcome.EXHAUSTED)
         level = len(self.policy.steps) + 1
-        again = replace(self.timer, due_at=self.now, level=level, round=way.round, targets=(), told=True)
+        again = self.timer._replace(due_at=self.now, level=level, round=way.round, targets=(), told=True)
         return Decision(Outcome.SKIPPED, Change(self.alert, timer=again))
 
     def _step(

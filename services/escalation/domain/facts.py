@@ -1,11 +1,10 @@
 """What rules see of an alert."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """An alert's labels, and its severity (by name), source and title, which match as labels."""
 
     severity: str

@@ -1,8 +1,8 @@
 """What an alert waits for: one row per alert and kind, so that nothing due lives in memory alone."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -27,8 +27,7 @@ class Reason(StrEnum):
     MANUAL = "MANUAL"
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """The next step of an alert: which level, for the how manieth time through the steps, and why.
 
     `level` counts from 1 and may be one past the policy's last: then the steps are gone through again, or the

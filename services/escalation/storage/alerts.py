@@ -62,7 +62,7 @@ with input as materialized (
     select uuidv7(), event, alert_id::text, decode(data, 'base64'), opened_at, trace_parent
     from input join opened using (alert_id)
 )
-select alert_id from opened"""
+select alert_id from input where alert_id not in (select alert_id from opened)"""
 
 _CLOSED = literal(State.CLOSED, alerts.c.state.type, literal_execute=True)
 _ACKED = literal(State.ACKED, alerts.c.state.type, literal_execute=True)
@@ -94,7 +94,7 @@ class New(NamedTuple):
 async def open_now(conn: RawConnection, new: Sequence[New]) -> set[UUID]:
     """Opens those alerts whose dedup key has none that is not closed, with their timers and events.
 
-    One statement, a transaction of its own on an autocommit connection. Answers which were opened.
+    One statement, a transaction of its own on an autocommit connection. Answers which were not opened.
     """
     return {row[0] for row in await (await conn.execute(OPEN, (recordset(map(_row, new)),))).fetchall()}
 

@@ -99,7 +99,7 @@ async def write(conn: AsyncConnection, changes: Changes) -> None:
         _WRITE,
         {
             "alerts": recordset(map(_alert, changes.alerts)),
-            "timers": recordset(changes.timers),
+            "timers": recordset(one._asdict() for one in changes.timers),
             "actions": recordset(changes.actions),
             "executions": recordset(changes.executions),
             "turns": recordset(one._asdict() for one in changes.turns),

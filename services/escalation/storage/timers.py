@@ -1,7 +1,7 @@
 """Statements on timers: claimed by one replica for a lease, and used up only under the claim that they have."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.escalation.domain.alert import Alert, Severity
 from services.escalation.domain.timer import Kind, Reason, Timer
 from services.escalation.tables.alerts import alerts, timers
 
-_FIELDS = [timers.c[field.name] for field in fields(Timer)]
+_FIELDS = [timers.c[name] for name in Timer._fields]
 
 _CLAIM: LiteralString = """
 update timers set ready_at = %(until)b, claim = %(claim)b

@@ -63,9 +63,9 @@ def test_a_level_that_is_not_for_the_alert_is_passed_over() -> None:
 def test_a_level_that_somebody_asks_for_is_told_whatever_its_condition() -> None:
     """He knows better."""
     rules = with_steps(Step(("a",)), Step(("b",), condition=CRITICAL), Step(("c",)))
-    by_hand = replace(FIRST, level=2, reason=Reason.MANUAL)
+    by_hand = FIRST._replace(level=2, reason=Reason.MANUAL)
     assert told(step(rules, by_hand, {"b": BOB})) == (2, ("bob",))
-    assert told(step(rules, replace(FIRST, level=2), {"c": BOB})) == (3, ("bob",))
+    assert told(step(rules, FIRST._replace(level=2), {"c": BOB})) == (3, ("bob",))
 
 
 def test_an_empty_level_is_passed_over_where_it_may_be() -> None:
@@ -74,7 +74,7 @@ def test_an_empty_level_is_passed_over_where_it_may_be() -> None:
     decision = step(rules, FIRST, {"b": BOB})
     assert (told(decision), decision.outcome) == ((2, ("bob",)), Outcome.TOLD)
     assert told(step(rules, FIRST, {"a": BOB})) == (1, ("bob",))
-    empty = step(rules, replace(FIRST, level=2), {})
+    empty = step(rules, FIRST._replace(level=2), {})
     assert (empty.outcome, following(empty).due_at, following(empty).told) == (Outcome.NOBODY, NOW, False)
 
 
@@ -106,7 +106,7 @@ def test_the_catch_all_is_not_for_those_who_were_told() -> None:
 
 def test_a_catch_all_that_means_nobody() -> None:
     """A further time through the steps is waited for; without one, it is known that nobody was ever told."""
-    end = replace(FIRST, level=2)
+    end = FIRST._replace(level=2)
     assert step(policy("a"), end, {}).outcome is Outcome.UNTOLD
     waiting = step(policy("a", repeat_count=1), end, {})
     assert (waiting.outcome, waiting.execution, following(waiting).due_at) == (
@@ -120,12 +120,12 @@ def test_a_catch_all_that_means_nobody() -> None:
 
 def test_the_rest_of_the_steps_passed_over() -> None:
     """Somebody was told before: the steps begin again at once, or are exhausted."""
-    late = replace(FIRST, level=2, told=True)
+    late = FIRST._replace(level=2, told=True)
     rules = with_steps(Step(("a",)), Step(("b",), skip_if_empty=True), repeat_count=1)
     skipped = step(rules, late, {})
     assert (skipped.outcome, following(skipped).due_at) == (Outcome.SKIPPED, NOW)
     assert told(step(rules, following(skipped), {"a": BOB})) == (1, ("bob",))
-    assert step(rules, replace(late, round=1), {}).outcome is Outcome.EXHAUSTED
+    assert step(rules, late._replace(round=1), {}).outcome is Outcome.EXHAUSTED
 
 
 def test_in_turn() -> None:
@@ -200,9 +200,9 @@ def test_so_many_triggers_make_the_next_level_hurry() -> None:
     """At once, with the reason; a step that is due anyway is taken first."""
     waiting = Timer(ID, Kind.ESCALATE, NOW + MINUTE, 2, reason=Reason.ACK_TIMEOUT, told=True)
     sooner = hastened(policy("a", "b"), ID, waiting, NOW)
-    assert sooner == replace(waiting, due_at=NOW, reason=Reason.REPEAT_TRIGGER)
+    assert sooner == waiting._replace(due_at=NOW, reason=Reason.REPEAT_TRIGGER)
     first = hastened(policy("a", "b"), ID, FIRST, NOW)
-    assert first == replace(FIRST, hurry=True)
+    assert first == FIRST._replace(hurry=True)
     after = following(step(policy("a", "b"), first, {"a": BOB}))
     assert (after.level, after.due_at, after.reason, after.hurry) == (2, NOW, Reason.REPEAT_TRIGGER, False)
 
@@ -217,17 +217,17 @@ def test_after_the_last_level_comes_the_first(timer: Timer | None) -> None:
 def test_a_step_that_reached_nobody() -> None:
     """The next level follows at once; after the last, the catch-all when nobody was reached at all."""
     rules, waiting = policy("a", "b", repeat_count=1), Timer(ID, Kind.ESCALATE, NOW + MINUTE, 2, told=True)
-    assert unheard(rules, waiting, NOW, heard=False, catch_all=False) == replace(
-        waiting, due_at=NOW, told=False
+    assert unheard(rules, waiting, NOW, heard=False, catch_all=False) == waiting._replace(
+        due_at=NOW, told=False
     )
     assert unheard(rules, FIRST, NOW, heard=False, catch_all=False) is None
-    end = replace(waiting, level=3)
+    end = waiting._replace(level=3)
     assert unheard(rules, end, NOW, heard=True, catch_all=False) is None
     caught = unheard(rules, end, NOW, heard=False, catch_all=False)
     assert caught is not None
     assert step(rules, caught, {ACTIVE: BOB}).outcome is Outcome.CATCH_ALL
     assert unheard(rules, end, NOW, heard=False, catch_all=True) is None
-    over = unheard(rules, replace(end, round=1), NOW, heard=False, catch_all=True)
+    over = unheard(rules, end._replace(round=1), NOW, heard=False, catch_all=True)
     assert over is not None
     assert step(rules, over, {}).outcome is Outcome.EXHAUSTED
 

@@ -79,7 +79,7 @@ def test_everybody_is_told_once() -> None:
 
 def test_after_the_last_level_it_is_exhausted() -> None:
     """When the last one's time to acknowledge is over."""
-    decision = step(policy("a"), replace(FIRST, level=2, told=True), {})
+    decision = step(policy("a"), FIRST._replace(level=2, told=True), {})
     assert (decision.outcome, decision.execution, decision.change.timer) == (Outcome.EXHAUSTED, None, None)
     assert [event.type for event in decision.change.events] == [EventType.EXHAUSTED]
     assert decision.change.alert.state is State.OPEN
@@ -87,18 +87,18 @@ def test_after_the_last_level_it_is_exhausted() -> None:
 
 def test_the_steps_are_gone_through_again() -> None:
     """So often as the policy says by then."""
-    late = replace(FIRST, level=3, round=0, reason=Reason.ACK_TIMEOUT, told=True)
+    late = FIRST._replace(level=3, round=0, reason=Reason.ACK_TIMEOUT, told=True)
     decision = step(policy("a", "b", repeat_count=1), late, {"a": ALICE})
     assert decision.execution is not None
     assert (decision.execution.level, decision.execution.reason) == (1, Reason.ACK_TIMEOUT)
     assert decision.change.timer is not None
     assert (decision.change.timer.level, decision.change.timer.round) == (2, 1)
-    assert step(policy("a", "b", repeat_count=1), replace(late, round=1), {}).outcome is Outcome.EXHAUSTED
+    assert step(policy("a", "b", repeat_count=1), late._replace(round=1), {}).outcome is Outcome.EXHAUSTED
 
 
 def test_a_policy_with_fewer_steps_than_before() -> None:
     """Is gone through again or exhausted where the level is gone."""
-    late = replace(FIRST, level=5, told=True)
+    late = FIRST._replace(level=5, told=True)
     assert step(policy("a"), late, {}).outcome is Outcome.EXHAUSTED
     assert step(policy("a", repeat_count=1), late, {"a": ALICE}).outcome is Outcome.TOLD
 
@@ -118,7 +118,7 @@ def test_nobody_to_tell_goes_on_at_once() -> None:
     assert decision.execution.recipients == ()
     assert decision.change.timer is not None
     assert decision.change.timer.due_at == NOW
-    told = replace(FIRST, told=True)
+    told = FIRST._replace(told=True)
     last = step(policy("a", repeat_count=1), told, {"a": Cover(())})
     assert last.change.timer is not None
     assert last.change.timer.due_at == NOW + MINUTE
@@ -145,7 +145,7 @@ def test_a_level_that_nobody_is_known_for_waits(covers: dict[str, Cover]) -> Non
 
 def test_other_targets_stand_in_for_the_level() -> None:
     """And the level after it follows."""
-    timer = replace(FIRST, level=2, reason=Reason.MANUAL, targets=("c",))
+    timer = FIRST._replace(level=2, reason=Reason.MANUAL, targets=("c",))
     assert targets(policy("a", "b", "d"), Severity.HIGH, timer, NOW) == ["c"]
     decision = step(policy("a", "b", "d"), timer, {"c": Cover(("carol",))})
     assert decision.execution is not None

@@ -197,7 +197,7 @@ def throughput(notify: Notify) -> None:
 
 
 def receipts(notify: Notify) -> None:
-    """Receipts, each of a page of its own, against the no-op rate of grpc.aio as the same client sees it."""
+    """Receipts, each of a page of its own, against the no-op rate of grpc.aio."""
     with psycopg.connect(notify.url) as conn:
         found = conn.execute(
             "select route_log_id::text from route_logs where channel = 'WEBHOOK' and status = 'SENT' limit %s",
@@ -217,8 +217,8 @@ def _receipts(notify: Notify, limit: str, sent: list[str]) -> None:
             ).SerializeToString()
             for route in sent[number * CALLS : (number + 1) * CALLS]
         ]
-        echo = load.rate_each(limit, load.HEALTH, [b""] * CALLS, token=notify.token, in_flight=IN_FLIGHT)
-        rates.append(load.rate_each(notify.address, RECEIPT, bodies, token=notify.token, in_flight=IN_FLIGHT))
+        echo = load.rate(limit, load.HEALTH, b"", token=notify.token, calls=CALLS, in_flight=IN_FLIGHT)
+        rates.append(load.rate(notify.address, RECEIPT, *bodies, token=notify.token, in_flight=IN_FLIGHT))
         ratios.append(rates[-1] / echo)
     print(
         f"receipts: {statistics.median(ratios):.0%} of grpc.aio's no-op rate ({statistics.median(rates):,.0f} per s)"

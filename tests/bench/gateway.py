@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from tests.bench.oncall import one_on_call
 from tests.bench.process import KEY, alone, process
 from tocsin.roster.v1 import on_call_service_pb2
 
+H2LOAD = shutil.which("h2load")
 RESOLVE = "/tocsin.roster.v1.OnCallService/ResolveTarget"
 PATH = "/api/alert/oncall:resolve?target=oncall://default"
 BODY = on_call_service_pb2.ResolveTargetRequest(target="oncall://default").SerializeToString()
@@ -93,12 +95,12 @@ async def latencies(address: str, path: str, token: str) -> list[float]:
 
 def rate(address: str, path: str, token: str, body: object = None) -> float:
     """Requests per second over CALLERS connections; raises RuntimeError when one failed."""
-    if load.H2LOAD is None:
+    if H2LOAD is None:
         raise SystemExit(
             "install h2load (nghttp2-client): nothing else here sends HTTP fast enough to measure this"
         )
     command = [
-        load.H2LOAD,
+        H2LOAD,
         "--h1",
         "-n",
         str(CALLS),

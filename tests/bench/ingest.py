@@ -128,7 +128,6 @@ def _parameter() -> str:
 
 def main() -> None:
     """All figures of ingest."""
-    print(f"load by {load.CLIENT}")
     with alone("escalation") as (address, token, url):
         with echoing() as limit:
             for in_flight in CALLS:

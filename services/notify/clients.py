@@ -1,5 +1,6 @@
 """The services that notify calls: escalation, to take an alert or see who has it, and roster, for who there is."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +9,7 @@ from uuid import UUID
 import grpc
 
 from chassis.client import channel
+from chassis.errors import Unavailable
 from chassis.tls import Tls
 from messaging.owners import asking
 from messaging.waiting import Fetch
@@ -42,6 +44,14 @@ class Escalation:
         messaging = messaging_service_pb2_grpc.MessagingServiceStub(self._channel)
         self.replay = asking(messaging.ReplayEscalationEvents)
         self.fetch: Fetch = messaging.FetchEscalationEvents
+
+    async def connected(self) -> None:
+        """Returns as soon as escalation can be called. Raises Unavailable when it is away for three seconds."""
+        try:
+            async with asyncio.timeout(DEADLINE.total_seconds()):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise Unavailable("escalation is away") from None
 
     async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> str:
         """Takes the alert as that person and answers who has it: somebody else who was faster keeps it.

@@ -1,10 +1,11 @@
 """What escalation must still be told because somebody acknowledged by a page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.tables import acknowledgements
@@ -43,6 +44,15 @@ async def claim(
         .returning(acknowledgements)
     )
     return [Acknowledgement(**row._asdict()) for row in await conn.execute(statement)]
+
+
+async def give_back(conn: AsyncConnection, taken: Iterable[Acknowledgement], *, now: datetime) -> None:
+    """Ends claims as if they had not been made; what has another by now, or its answer, stays as it is."""
+    mine = tuple_(acknowledgements.c.route_log_id, acknowledgements.c.due_at).in_(
+        [(one.route_log_id, one.due_at) for one in taken]
+    )
+    statement = update(acknowledgements).where(mine)
+    await conn.execute(statement.values(due_at=now, attempts=acknowledgements.c.attempts - 1))
 
 
 async def next_due(conn: AsyncConnection) -> datetime | None:

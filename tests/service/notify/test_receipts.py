@@ -6,6 +6,7 @@ from uuid import UUID
 
 import grpc
 import pytest
+from prometheus_client import REGISTRY
 
 from chassis.errors import (
     Denied,
@@ -14,6 +15,7 @@ from chassis.errors import (
     Invalid,
     NotFound,
     Refused,
+    TimedOut,
     Unauthenticated,
     Unavailable,
 )
@@ -228,6 +230,103 @@ async def test_a_refusal_is_an_answer(
     world.escalation.trouble = trouble
     assert name(await world.receipt(paged.route_log_id, ACKNOWLEDGED)) == ACKNOWLEDGED
     assert world.sql("select answer, due_at from acknowledgements") == [(answer, None)]
+
+
+async def sent(world: World, receiver: Receiver, count: int) -> list[route_pb2.RouteLog]:
+    """Pages of as many alerts that were sent to alice."""
+    await world.webhook("alice", receiver)
+    pages = [await world.page("alice") for _ in range(count)]
+    return [await world.becomes(page, "SENT") for page in pages]
+
+
+async def acknowledged(world: World, routes: list[route_pb2.RouteLog]) -> None:
+    """Alice acknowledges by these pages; that is recorded, whoever is away."""
+    answers = await asyncio.gather(*(world.receipt(one.route_log_id, ACKNOWLEDGED) for one in routes))
+    assert [name(answer) for answer in answers] == [ACKNOWLEDGED] * len(routes)
+
+
+async def told(world: World, routes: list[route_pb2.RouteLog]) -> None:
+    """Escalation hears of each once, within a second or two."""
+    alerts = sorted((one.alert_id, "alice") for one in routes)
+    await eventually(lambda: sorted(world.escalation.acknowledged) == alerts, timeout=2)
+
+
+def waiting(world: World) -> list[tuple[int, bool]]:
+    """How often each one that waits was claimed, and whether it may be claimed now."""
+    return world.sql(
+        "select distinct attempts, due_at <= clock_timestamp() from acknowledgements where due_at is not null"
+    )
+
+
+def missed() -> float:
+    """How often the loop found escalation away, in this process."""
+    named = {"loop": "acknowledge", "reason": "UNAVAILABLE"}
+    return REGISTRY.get_sample_value("tocsin_loop_failures_total", named) or 0
+
+
+def asked_in_vain() -> float:
+    """How often escalation was asked while it was away, in this process."""
+    return REGISTRY.get_sample_value("tocsin_acknowledgements_total", {"answer": "UNAVAILABLE"}) or 0
+
+
+async def test_nothing_is_claimed_while_escalation_cannot_be_reached(
+    world: World, receiver: Receiver
+) -> None:
+    """So all go as soon as it is back, however long it was away; also what came meanwhile, and with two replicas."""
+    await world.start()
+    routes = await sent(world, receiver, 6)
+    await world.escalation.stop()
+    before, vain = missed(), asked_in_vain()
+    await acknowledged(world, routes[:5])
+    await eventually(lambda: missed() >= before + 2, timeout=10)
+    await acknowledged(world, routes[5:])
+    assert waiting(world) == [(0, True)]
+    assert asked_in_vain() == vain + len(routes), "at once, and never since"
+    await world.escalation.start()
+    await told(world, routes)
+    await eventually(lambda: waiting(world) == [])
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("away"), TimedOut("slow")], ids=["away", "slow"])
+async def test_nothing_waits_for_an_escalation_that_was_unwell(
+    world: World, receiver: Receiver, trouble: DomainError
+) -> None:
+    """That it could not hear of them is not held against them: the pause between two trials does not grow with them."""
+    routes = await sent(world, receiver, 5)
+    world.escalation.trouble = trouble
+    await acknowledged(world, routes)
+    for trial in range(2, 8):
+        world.clock.advance(timedelta(seconds=31))
+        await eventually(lambda times=trial: world.escalation.calls >= times * len(routes))  # type: ignore[misc]
+    world.escalation.trouble = None
+    await told(world, routes)
+
+
+async def test_what_is_one_s_own_trouble_delays_no_other(world: World, receiver: Receiver) -> None:
+    """Whether it is refused for good or waits."""
+    closed, broken, *others = await sent(world, receiver, 4)
+    world.escalation.trouble = Unavailable("away")
+    await acknowledged(world, [closed, broken, *others])
+    world.escalation.trouble_with = {
+        closed.alert_id: Refused("it is CLOSED", reason="ALERT_CLOSED"),
+        broken.alert_id: DomainError("broken"),
+    }
+    world.escalation.trouble = None
+    await told(world, others)
+    answers = "select answer, due_at > clock_timestamp() from acknowledgements where alert_id = %s"
+    await eventually(lambda: world.sql(answers, closed.alert_id) == [("REFUSED: ALERT_CLOSED", None)])
+    await eventually(lambda: world.sql(answers, broken.alert_id) == [("INTERNAL", True)])
+
+
+async def test_a_caller_that_leaves_leaves_nothing_waiting(world: World, paged: route_pb2.RouteLog) -> None:
+    """Escalation is there and says nothing; once it does, the acknowledgement waits for no lease."""
+    world.escalation.answers.clear()
+    with pytest.raises(TimedOut):
+        await world.receipt(paged.route_log_id, ACKNOWLEDGED, timeout=0.2)
+    await eventually(lambda: world.escalation.calls >= 2, timeout=2)
+    world.escalation.answers.set()
+    await eventually(lambda: waiting(world) == [], timeout=2)
+    assert (paged.alert_id, "alice") in world.escalation.acknowledged
 
 
 async def test_an_acknowledgement_survives_the_death_of_notify(

@@ -20,16 +20,17 @@ import pytest
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
+from services.notify.api.receipts import FIRST_ASK
 from services.notify.deliverer.leases import LEASE
 from services.notify.domain.delivery import Outcome
 from services.notify.domain.route import Status
-from services.notify.storage import attempts, routes
+from services.notify.storage import acknowledgements, attempts, routes
 from tests.fixtures.eventually import eventually
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, status
 from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, Replica, World, a_page
 from tocsin.escalation.v1 import alert_pb2, events_pb2
-from tocsin.notify.v1 import page_service_pb2
+from tocsin.notify.v1 import page_service_pb2, route_pb2, route_service_pb2
 
 ROOT = Path(__file__).parents[3]
 
@@ -157,6 +158,54 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
     await receiver.got(sends)
     assert {hook.id for hook in receiver.hooks} == {route.route_log_id}
     assert len(receiver.hooks) == sends
+
+
+async def test_who_gives_an_acknowledgement_back_takes_it_from_nobody(
+    world: World, receiver: Receiver
+) -> None:
+    """Neither from who has claimed it since, when that took longer than the lease, nor from its answer."""
+    await world.webhook("alice", receiver)
+    route = await world.becomes(await world.page("alice"), "SENT")
+    await world.escalation.stop()  # so that nobody else claims it
+    await world.receipt(route.route_log_id, "ACKNOWLEDGED")
+    db = Database(world.database.url("notify"), name="slow")
+    now = world.clock.now()
+    late, later = now + timedelta(seconds=5), now + timedelta(seconds=10)
+    row = "select due_at, attempts, answer from acknowledgements"
+    async with db.begin() as conn:
+        slow = await acknowledgements.claim(conn, now=now, until=late, limit=1)
+        other = await acknowledgements.claim(conn, now=late, until=later, limit=1)
+        await acknowledgements.give_back(conn, slow, now=now)
+    assert world.sql(row) == [(later, 2, "")]
+    async with db.begin() as conn:
+        await acknowledgements.settle(
+            conn, UUID(route.route_log_id), due_at=None, answer="ACKNOWLEDGED", now=now
+        )
+        await acknowledgements.give_back(conn, other, now=now)
+    assert world.sql(row) == [(None, 2, "ACKNOWLEDGED")]
+    await db.close()
+
+
+async def test_an_acknowledgement_whose_answer_was_lost_is_told_again(
+    world: World, receiver: Receiver
+) -> None:
+    """Escalation has answered and notify dies before it is written; whoever comes after asks once more."""
+    await world.webhook("alice", receiver)
+    route = await world.becomes(await world.page("alice"), "SENT")
+    port = unused_port()
+    async with dying(world, "acknowledge.after_answer", listen=f"127.0.0.1:{port}") as process:
+        doomed = Replica(f"127.0.0.1:{port}", token=world.token("admin"))
+        request = route_service_pb2.RecordReceiptRequest(
+            route_log_id=route.route_log_id, status=route_pb2.RouteLog.ACKNOWLEDGED
+        )
+        with pytest.raises(Unavailable):
+            await doomed.routes.RecordReceipt(request, wait_for_ready=True, timeout=30)
+        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+        await doomed.channel.close()
+    assert world.escalation.acknowledged == [(route.alert_id, "alice")]
+    world.clock.advance(FIRST_ASK)
+    await eventually(lambda: world.escalation.acknowledged == [(route.alert_id, "alice")] * 2, timeout=2)
+    await eventually(lambda: world.sql("select answer from acknowledgements") == [("ACKNOWLEDGED",)])
 
 
 async def test_a_page_whose_answer_was_lost_is_told_once(world: World, receiver: Receiver) -> None:

@@ -22,6 +22,7 @@ from services.notify.channels.webhook import Webhooks
 from services.notify.config import Config
 from services.notify.main import build
 from tests.fixtures.eventually import eventually
+from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
 from tests.service.notify.receivers import Receiver
 from tocsin.escalation.v1 import alert_pb2, alert_service_pb2, alert_service_pb2_grpc
@@ -58,12 +59,18 @@ EVENTS: dict[str, Any] = {
 
 @dataclass
 class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
-    """Stands in for escalation: who acknowledged what; `trouble` is raised instead while it is set."""
+    """Stands in for escalation: who acknowledged what; `trouble` is raised instead while it is set.
+
+    `trouble_with` is raised for single alerts. It can go away, and come back at the same address; while `answers` is
+    not set it is there and says nothing.
+    """
 
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     calls: int = 0
     trouble: DomainError | None = None
-    address: str = ""
+    trouble_with: dict[str, DomainError] = field(default_factory=dict)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    address: str = field(default_factory=lambda: f"127.0.0.1:{PORTS.take()}")
     roster: "Roster" = field(default_factory=lambda: Roster())  # type: ignore[abstract]  # the others are not called
     taken_by: str = ""
     """Who was faster; empty: whoever asks has the alert."""
@@ -71,14 +78,38 @@ class Escalation(alert_service_pb2_grpc.AlertServiceServicer):
     """Who has closed every alert; empty: they are open."""
     reopened: bool = False
     """Whether every alert that was taken is open again; `taken_by` had it before whoever asked."""
+    _server: Server | None = None
+
+    async def start(self) -> None:
+        """Answers from now on, with the real scopes."""
+        services = (
+            *alert_service_pb2.DESCRIPTOR.services_by_name.values(),
+            *responder_service_pb2.DESCRIPTOR.services_by_name.values(),
+        )
+        self._server = Server(
+            listen=self.address,
+            verifier=Verifier(TOKEN_KEY),
+            scopes=scopes_of(services, options_pb2.scope),
+        )
+        alert_service_pb2_grpc.add_AlertServiceServicer_to_server(self, self._server.grpc)
+        responder_service_pb2_grpc.add_ResponderServiceServicer_to_server(self.roster, self._server.grpc)
+        await self._server.start()
+        self.answers.set()
+
+    async def stop(self) -> None:
+        """Is away from now on."""
+        if self._server is not None:
+            await self._server.drain(timedelta())
+            self._server = None
 
     async def AcknowledgeAlert(
         self, request: alert_service_pb2.AcknowledgeAlertRequest, _: Any
     ) -> alert_pb2.Alert:
         """As the real one: acting for another needs the scope act-as."""
         self.calls += 1
-        if self.trouble is not None:
-            raise self.trouble
+        await self.answers.wait()
+        if trouble := self.trouble or self.trouble_with.get(request.alert_id):
+            raise trouble
         if self.closed_by:
             raise Refused("it is CLOSED", reason="ALERT_CLOSED")
         self.acknowledged.append((request.alert_id, actor(request.actor)))
@@ -134,25 +165,13 @@ class Roster(responder_service_pb2_grpc.ResponderServiceServicer):
 
 @asynccontextmanager
 async def escalating() -> AsyncIterator[Escalation]:
-    """An escalation on a free port, with the real scopes."""
+    """An escalation on a free port."""
     escalation = Escalation()  # type: ignore[abstract]  # the other verbs are not called
-    services = (
-        *alert_service_pb2.DESCRIPTOR.services_by_name.values(),
-        *responder_service_pb2.DESCRIPTOR.services_by_name.values(),
-    )
-    server = Server(
-        listen="127.0.0.1:0",
-        verifier=Verifier(TOKEN_KEY),
-        scopes=scopes_of(services, options_pb2.scope),
-    )
-    alert_service_pb2_grpc.add_AlertServiceServicer_to_server(escalation, server.grpc)
-    responder_service_pb2_grpc.add_ResponderServiceServicer_to_server(escalation.roster, server.grpc)
-    await server.start()
-    escalation.address = server.address
+    await escalation.start()
     try:
         yield escalation
     finally:
-        await server.drain(timedelta())
+        await escalation.stop()
 
 
 class Replica:
@@ -297,13 +316,19 @@ class World:
         return await eventually(reached, 5.0)
 
     async def receipt(
-        self, route_log_id: str, status: str, *, replica: Replica | None = None, **values: Any
+        self,
+        route_log_id: str,
+        status: str,
+        *,
+        replica: Replica | None = None,
+        timeout: float | None = None,
+        **values: Any,
     ) -> route_pb2.RouteLog:
         """Reports on a route log."""
         request = route_service_pb2.RecordReceiptRequest(
             route_log_id=route_log_id, status=route_pb2.RouteLog.Status.Value(status), **values
         )
-        return await (replica or self.notify).routes.RecordReceipt(request)
+        return await (replica or self.notify).routes.RecordReceipt(request, timeout=timeout)
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database has, read as the administrator."""

@@ -17,7 +17,7 @@ from services.notify.clients import Escalation
 from services.notify.storage import acknowledgements
 from services.notify.storage.acknowledgements import Acknowledgement
 
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=5)
 """Longer than a call can take."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(seconds=30)
 """After how long escalation is asked again that failed at one of them."""

@@ -18,7 +18,7 @@ from services.notify.storage import receipts
 from services.notify.storage.acknowledgements import Acknowledgement
 from tocsin.notify.v1 import route_pb2
 
-FIRST_ASK = timedelta(seconds=10)
+FIRST_ASK = timedelta(seconds=5)
 """The call to escalation that follows the commit has this long; then the loop makes it."""
 
 

@@ -17,7 +17,7 @@ from tests.bench.process import process
 def echoing() -> Iterator[str]:
     """The address of a server that answers `load.HEALTH` and does nothing else."""
     address = f"127.0.0.1:{Ports().take()}"
-    with process(["tests.bench.echo", address], {}, lambda: grpc_healthy(address)):
+    with process("tests.bench.echo", {}, lambda: grpc_healthy(address), address):
         yield address
 
 

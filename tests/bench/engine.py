@@ -125,7 +125,7 @@ async def running() -> AsyncIterator[Bench]:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
                 await conn.execute("set statement_timeout = 0")
                 await conn.execute(POLICY)
-                with process(["services.escalation"], environment, lambda: grpc_healthy(address)) as started:
+                with process("services.escalation", environment, lambda: grpc_healthy(address)) as started:
                     yield Bench(conn, started.pid, notify)
         finally:
             await roster.stop()

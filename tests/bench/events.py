@@ -147,7 +147,7 @@ def main() -> None:
                 "TOCSIN_TOKEN_KEY": KEY,
                 "TOCSIN_LOG_LEVEL": "error",
             }
-            with process(["services.sla"], environment, lambda: grpc_healthy(address)):
+            with process("services.sla", environment, lambda: grpc_healthy(address)):
                 print(f"  {taken(url, events):,.0f} events/s of a backlog of {events:,}", flush=True)
                 calm = uvloop.run(seen(nats, address, poison=0))
                 poisoned = uvloop.run(seen(nats, address, poison=100))

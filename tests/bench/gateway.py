@@ -50,7 +50,7 @@ def gateway(roster: str, escalation: str) -> Iterator[str]:
         "TOCSIN_ESCALATION_ADDRESS": escalation,
         **{f"TOCSIN_{name}_ADDRESS": "127.0.0.1:1" for name in ("NOTIFY", "SLA")},
     }
-    with process(["services.gateway"], environment, lambda: _answers(address)):
+    with process("services.gateway", environment, lambda: _answers(address)):
         yield address
 
 

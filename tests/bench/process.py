@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,15 +23,17 @@ KEY = "bench" * 8
 
 @contextmanager
 def process(
-    module: Sequence[str], environment: Mapping[str, str], answers: Callable[[], bool]
+    module: str, environment: Mapping[str, str], answers: Callable[[], bool], *arguments: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `python -m` with a module and its arguments, and gives the process when it answers."""
-    started = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, env={**os.environ, **environment})
+    started = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env={**os.environ, **environment}
+    )
     try:
         deadline = time.monotonic() + PATIENCE
         while not answers():
-            assert started.poll() is None, f"{module[0]} ended"
-            assert time.monotonic() < deadline, f"{module[0]} does not answer"
+            assert started.poll() is None, f"{module} ended"
+            assert time.monotonic() < deadline, f"{module} does not answer"
             time.sleep(0.05)
         yield started
     finally:
@@ -64,7 +66,7 @@ def alone(name: str, **more: str) -> Iterator[tuple[str, str, str]]:
                 "TOCSIN_LOG_LEVEL": "warning",
                 **more,
             }
-            with process([f"services.{name}"], environment, lambda: grpc_healthy(address)):
+            with process(f"services.{name}", environment, lambda: grpc_healthy(address)):
                 yield address, mint(KEY, subject="bench", scopes=["admin"]), url
         finally:
             postgres.stop()

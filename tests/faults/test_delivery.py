@@ -57,7 +57,7 @@ def deliverer(
         "TOCSIN_WEBHOOK_ALLOW": "127.0.0.1/32",
         **more,
     }
-    with process("notify", environment, lambda: grpc_healthy(address)) as running:
+    with process("services.notify", environment, lambda: grpc_healthy(address)) as running:
         token = mint(KEY, subject="tester", scopes=["admin"])
         yield Notify(address, token, database.url("notify"), receiver), running.pid
 

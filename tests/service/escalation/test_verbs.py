@@ -261,6 +261,18 @@ async def test_a_run_names_every_alert_that_does_not_exist(stage: World, dry_run
     assert raised.value.message == f"there is no alert {nobody.alert_id}, {neither.alert_id}"
 
 
+async def test_a_run_that_is_refused_takes_no_step(stage: World) -> None:
+    """Neither of the alerts that do exist: it is all or nothing."""
+    engine, lazy = stage.here, await stage.replica(engine=False)
+    await stage.stop(engine)
+    alert = await lazy.open()
+    with pytest.raises(NotFound):
+        await lazy.run(alert, Alert(alert_id=str(uuid7())))
+    assert await lazy.steps(alert) == []
+    await lazy.run(alert)
+    assert len(await lazy.steps(alert)) == 1
+
+
 async def test_a_run_of_a_thousand_alerts_that_do_not_exist_is_told_so(stage: World) -> None:
     """What an error says has to fit into headers."""
     unknown = [Alert(alert_id=str(uuid7())) for _ in range(1_000)]

@@ -64,6 +64,7 @@ class Bus:
         self._streams: dict[str, dict[str, Any]] = {}
         self._pulls: dict[str, Pull] = {}
         self._windows: dict[int, Window] = {}
+        self._asking: set[asyncio.Timeout] = set()
         self._numbers = count()
         self._told = set[tuple[str, str]]()
 
@@ -243,6 +244,9 @@ class Bus:
         self._up.clear()
         for pull in self._pulls.values():
             pull.end("the broker is away")
+        for until in self._asking:
+            if not until.expired():
+                until.reschedule(0)  # who was asked is gone: no answer comes
 
     async def _on_closed(self) -> None:
         self._closed.set()
@@ -284,10 +288,15 @@ class Bus:
         if not self.connected:
             raise Unavailable("the broker is away", reason="BROKER_AWAY")
         request = json.dumps(body).encode()
+        until = asyncio.timeout(ANSWER)
+        self._asking.add(until)
         try:
-            reply = await self._client.request(f"$JS.API.{verb}", request, timeout=ANSWER)
+            async with until:
+                reply = await self._client.request(f"$JS.API.{verb}", request, timeout=ANSWER)
         except (nats.errors.Error, OSError) as error:
             raise Unavailable(f"{verb}: {reason_of(error)}", reason="BROKER_AWAY") from error
+        finally:
+            self._asking.discard(until)
         answer: dict[str, Any] = json.loads(reply.data)
         if problem := answer.get("error"):
             raise Unavailable(f"{verb}: {problem['description']}", reason=f"JETSTREAM_{problem['err_code']}")

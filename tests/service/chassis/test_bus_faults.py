@@ -1,6 +1,8 @@
 """The bus works without a broker, says what the broker denies, and comes back by itself."""
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
@@ -75,6 +77,20 @@ async def test_a_refused_password_is_tried_again(broker: Nats) -> None:
     await back(broker)
     await eventually(lambda: bus.connected, 10)
     await bus.close()
+
+
+async def test_a_question_ends_with_the_broker(bus: Bus, broker: Nats) -> None:
+    """Not after the 5 s in which no answer comes."""
+    assert broker.child.pid is not None
+    os.kill(broker.child.pid, signal.SIGSTOP)
+    asked = asyncio.create_task(bus.stream_state(STREAM))
+    await asyncio.sleep(0)  # it is on its way
+    began = time.monotonic()
+    broker.child.kill()
+    with pytest.raises(Unavailable):
+        await asked
+    assert time.monotonic() - began < 2
+    await back(broker)
 
 
 async def test_consumers_survive_five_kills(bus: Bus, broker: Nats, db: Database) -> None:

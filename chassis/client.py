@@ -1,5 +1,6 @@
 """Channels to the other services: a deadline on every call, the caller's trace, retries, and typed errors back."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Any
 import grpc
 
 from chassis import telemetry
-from chassis.errors import from_rpc
+from chassis.errors import Unavailable, from_rpc
 from chassis.server import MAX_MESSAGE, remaining
 from chassis.tls import Tls
 
@@ -58,6 +59,15 @@ def channel(
         tls,
         [_Outgoing(token, deadline)],
     )
+
+
+async def connected(peer: grpc.aio.Channel, name: str, *, within: timedelta) -> None:
+    """Returns as soon as the peer can be called; raises Unavailable, naming it, when it cannot within that time."""
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            await peer.channel_ready()
+    except TimeoutError:
+        raise Unavailable(f"{name} is away") from None
 
 
 def opened(

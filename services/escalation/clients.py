@@ -1,6 +1,5 @@
 """The services that escalation calls: roster for who is on call, notify to tell them."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from chassis import client, wire
-from chassis.errors import NotFound, Unavailable
+from chassis.errors import NotFound
 from chassis.tls import Tls
 from messaging.owners import asking
 from messaging.waiting import Fetch
@@ -118,11 +117,7 @@ class Notify:
 
     async def connected(self) -> None:
         """Returns as soon as notify can be called. Raises Unavailable when it is away for three seconds."""
-        try:
-            async with asyncio.timeout(NOTIFY_DEADLINE.total_seconds()):
-                await self._channel.channel_ready()
-        except TimeoutError:
-            raise Unavailable("notify is away") from None
+        await client.connected(self._channel, "notify", within=NOTIFY_DEADLINE)
 
     async def page(self, pages: Sequence[page_service_pb2.Page]) -> list[UUID]:
         """The executions that notify has accepted now or before. Raises a DomainError when it is away."""

@@ -1,6 +1,5 @@
 """The services that notify calls: escalation, to take an alert or see who has it, and roster, for who there is."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,8 +7,7 @@ from uuid import UUID
 
 import grpc
 
-from chassis.client import channel
-from chassis.errors import Unavailable
+from chassis.client import channel, connected
 from chassis.tls import Tls
 from messaging.owners import asking
 from messaging.waiting import Fetch
@@ -47,11 +45,7 @@ class Escalation:
 
     async def connected(self) -> None:
         """Returns as soon as escalation can be called. Raises Unavailable when it is away for three seconds."""
-        try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
-                await self._channel.channel_ready()
-        except TimeoutError:
-            raise Unavailable("escalation is away") from None
+        await connected(self._channel, "escalation", within=DEADLINE)
 
     async def acknowledge(self, alert_id: UUID, *, actor: str, note: str) -> str:
         """Takes the alert as that person and answers who has it: somebody else who was faster keeps it.

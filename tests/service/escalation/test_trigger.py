@@ -231,6 +231,11 @@ async def test_the_policy_is_the_one_named_or_the_one_that_matches(stage: World)
     other = await stage.replica()
     await other.policy("db", (["responder://alice"], 60), matchers=['team="db"'])
     named = await stage.here.open(policy_id="db")
+    await other.policy("web", (["responder://alice"], 60))
+    good, bad = await stage.here.batch(
+        *(TriggerAlertRequest(title="x", policy_id=one) for one in ("web", "no"))
+    )
+    assert (good.alert.policy_id, bad.error.message) == ("web", "policy_id: there is no policy 'no'")
     matched = await other.open(labels={"team": "db"})
     assert (named.policy_id, matched.policy_id) == ("db", "db")
     assert (await other.open()).policy_id == "default"

@@ -12,6 +12,8 @@ from chassis.tls import Tls
 Implementation: TypeAlias = Literal["auto", "native", "grpcio"]
 FIRST_LOOK, LAST_LOOK = 0.005, 1.0
 """Seconds after which a slow reader of a stream is looked at again: at first, and at most."""
+LINGER = 0.25
+"""Seconds that callers have to take what was answered at the end, before connections close."""
 
 
 def native(implementation: Implementation, listen: str, tls: Tls | None) -> bool:
@@ -35,11 +37,21 @@ def _loopback(host: str) -> bool:
 
 
 class Front(Server):
-    """pygrpc-native's server for asyncio, but a slow reader of a stream takes no thread.
+    """pygrpc-native's server for asyncio, but a stop loses no answer and a slow reader of a stream takes no thread.
 
-    The library waits for such a reader in a thread of the loop's executor: a handful of them, and every stream of the
-    process stands still.
+    The library closes connections as soon as handlers have returned, whether or not anybody has taken the answers; and it
+    waits for a slow reader in a thread of the loop's executor: a handful of them, and every stream of the process
+    stands still.
     """
+
+    async def stop(self, grace: float | None) -> None:
+        tasks = [call.task for call in self._calls.values() if call.task is not None]
+        if tasks and not self._stopping:
+            self._stopping = True  # what comes from here on is answered with UNAVAILABLE
+            await asyncio.wait(tasks, timeout=grace or 0)
+            await asyncio.sleep(LINGER)
+            self._stopping = False
+        await super().stop(grace)
 
     async def _send(self, call: Any, context: Any, response: Any) -> bool:
         data = self._encode(call, context, response)

@@ -193,6 +193,20 @@ async def test_a_drain_lets_calls_finish_and_takes_no_new_ones(by: Implementatio
             await get(server, "x", deadline=timedelta(seconds=1))
 
 
+async def test_a_drain_loses_no_answer_of_many(by: Implementation) -> None:
+    """Also of those that were given in its last moment."""
+    api = scripted()
+    async with serving(api, by) as server:
+        calls = [asyncio.create_task(get(server, "slow")) for _ in range(200)]
+        while api.calls < len(calls):
+            await asyncio.sleep(0)
+        drain = asyncio.create_task(server.drain(timedelta(seconds=5)))
+        await server.draining.wait()
+        api.release.set()
+        assert {answer.responder_id for answer in await asyncio.gather(*calls)} == {"ada"}
+        await drain
+
+
 async def test_a_message_that_is_too_large_is_refused(by: Implementation) -> None:
     """Before anybody looks into it."""
     async with serving(scripted(), by) as server, grpc.aio.insecure_channel(server.address) as peer:

@@ -25,15 +25,20 @@ update lanes set tokens = l.tokens, filled_at = l.filled_at, gathers_until = l.g
 from json_to_recordset(%s::json) as l (
     lane text, tokens float8, filled_at timestamptz, gathers_until timestamptz, critical_from timestamptz)
 where lanes.lane = l.lane"""
+_WHOSE_TURN: LiteralString = """
+contact_method_id = any (%(methods)s::text[]) and status = 'PENDING' and due_at is not null and bundle_id is null
+    and (route_log_id = any (%(claimed)s::uuid[]) or due_at <= %(now)s and attempts = 0
+        or attempts = 1 and decision in ('BUNDLED', 'RATE_LIMITED'))"""
 _WAITING: LiteralString = f"""
-with waiting as materialized (
-    select * from route_logs where contact_method_id = any (%(methods)s::text[]) and status = 'PENDING'
-        and due_at is not null and bundle_id is null
-        and (route_log_id = any (%(claimed)s::uuid[]) or due_at <= %(now)s and attempts = 0
-            or attempts = 1 and decision in ('BUNDLED', 'RATE_LIMITED'))
-    order by route_log_id <> all (%(claimed)s::uuid[]), route_log_id limit %(limit)s for update skip locked
+with found as materialized (
+    select route_log_id from route_logs where {_WHOSE_TURN}
+    order by route_log_id <> all (%(claimed)s::uuid[]), route_log_id limit %(limit)s
+), waiting as materialized (
+    select * from route_logs where route_log_id in (select route_log_id from found) and {_WHOSE_TURN}
+    order by route_log_id for update
 )
 select {attempts.claimed_columns("waiting")} from waiting {attempts.joined("waiting")} order by waiting.route_log_id"""
+"""A row that another replica is just claiming is waited for: it travels with the others. Locked by id, as everywhere."""
 _SETTLE: LiteralString = """
 update route_logs set due_at = s.due_at, attempts = s.attempts, decision = s.decision, bundle_id = s.bundle_id,
     fail_over_at = s.fail_over_at, expires_at = s.expires_at

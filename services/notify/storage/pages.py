@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection as RawConnection
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -112,18 +112,25 @@ async def settle(conn: AsyncConnection, settled: Iterable[Settled], now: datetim
         )
     )
     waiting = (
-        update(route_logs)
+        select(route_logs.c.route_log_id)
+        .join(pages, pages.c.execution_id == route_logs.c.execution_id)
+        .join(alerts, alerts.c.alert_id == pages.c.alert_id)
         .where(
-            route_logs.c.execution_id == pages.c.execution_id,
             route_logs.c.status == Status.PENDING,
-            pages.c.alert_id == alerts.c.alert_id,
             pages.c.alert_version <= alerts.c.settled_version,
             alerts.c.alert_id.in_([row["alert_id"] for row in rows]),
             route_logs.c.kind == Kind.PAGE,
         )
-        .values(status=Status.CANCELLED, due_at=None, fail_over_at=None, last_error=SETTLED)
+        .order_by(route_logs.c.route_log_id)
+        .with_for_update(of=route_logs)
+        .cte("waiting")
     )
-    return (await conn.execute(waiting)).rowcount
+    cancelled = update(route_logs).where(route_logs.c.route_log_id == waiting.c.route_log_id)
+    return (
+        await conn.execute(
+            cancelled.values(status=Status.CANCELLED, due_at=None, fail_over_at=None, last_error=SETTLED)
+        )
+    ).rowcount
 
 
 def _page(page: Page, now: datetime) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from chassis.errors import Invalid
@@ -132,9 +133,41 @@ async def test_two_replicas_send_one_bundle(world: World, receiver: Receiver) ->
     )
     await held(world, 100)
     world.clock.advance(WINDOW)
-    await eventually(lambda: world.sql("select 1 from route_logs where status = 'PENDING'") == [])
+
+    def none_waits() -> bool:
+        assert (
+            world.sql(
+                "select decision, attempts, bundle_id, due_at - now() from route_logs where status = 'PENDING'"
+            )
+            == []
+        )
+        return True
+
+    await eventually(none_waits)
     assert len(receiver.hooks) == 2
     assert titles(receiver.hooks[1]) == {f"{n}" for n in range(100)}
+
+
+async def test_a_page_that_another_replica_is_just_claiming_travels_with_the_others(
+    world: World, receiver: Receiver
+) -> None:
+    """It would wait for the next bundle otherwise."""
+    await world.webhook("alice", receiver, bundle_window=WINDOW)
+    await pages(world, "first", severity="LOW")
+    await receiver.got()
+    await pages(world, "a", "b", "c", severity="LOW")
+    await held(world, 3)
+    with psycopg.connect(world.database.admin) as claiming:
+        claiming.execute(
+            "update notify.route_logs set attempts = 1, due_at = due_at + interval '6 s' where route_log_id ="
+            " (select max(route_log_id::text)::uuid from notify.route_logs)"
+        )
+        world.clock.advance(WINDOW)
+        waits = (
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        await eventually(lambda: world.sql(waits))
+    assert titles((await receiver.got(2))[1]) == {"a", "b", "c"}
 
 
 async def test_a_person_gets_no_more_than_people_may_by_all_methods_together(

@@ -15,6 +15,7 @@ SHORT = ("test_kill.py",)
 """Run by `make test`, too."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist makes groups of the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The faults run in one worker: two stacks at once on two cores would measure each other."""
     for item in items:

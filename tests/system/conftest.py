@@ -13,6 +13,7 @@ from tests.system.world import World, opened
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist makes groups of the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All system tests run in one worker, so that they share one stack."""
     for item in items:

@@ -35,7 +35,7 @@ async def arrived(world: World, name: str, state: str) -> Json:
         alert: Json = found[0]
         return alert
 
-    return await eventually(there, 20)
+    return await eventually(there)
 
 
 @pytest.mark.skipif(BINARY is None, reason=ABSENT)
@@ -86,7 +86,7 @@ async def noted(world: World, alert: Json, *notes: str) -> None:
         actions = (await world.ok("GET", f"/alerts/{alert['alert_id']}/actions"))["actions"]
         return {*notes} <= {one["note"] for one in actions if one["type"] == "COMMENT"}
 
-    await eventually(there, 20)
+    await eventually(there)
 
 
 async def each(act: Callable[[str], None]) -> None:

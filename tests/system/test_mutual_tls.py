@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cli.stack.schemas import CONTEXTS
+from tests.fixtures.eventually import PATIENCE
 from tests.system.world import World, channel_to
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.tls.yml"
@@ -25,7 +26,7 @@ def answer(channel: grpc.Channel, method: str, token: str) -> str:
     with channel:
         call: Any = channel.unary_unary(method)
         try:
-            call(b"", timeout=5, metadata=(("authorization", f"Bearer {token}"),))
+            call(b"", timeout=PATIENCE, metadata=(("authorization", f"Bearer {token}"),))
         except grpc.RpcError as error:
             return str(error.code().name)
     return "OK"

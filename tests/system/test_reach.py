@@ -22,7 +22,7 @@ async def test_the_next_level_is_told_at_once_when_a_person_is_out_of_reach(worl
     first = await world.expect_page(ada, alert_id=alert_id)
     failed = {"status": "FAILED", "detail": "no such number"}
     await world.call("POST", first.data["receipt_url"], failed, token=None)
-    second = await world.expect_page(bob, alert_id=alert_id, timeout=30)
+    second = await world.expect_page(bob, alert_id=alert_id)
     assert second.data["level"] == 2
     assert "The alert is yours" in await click(world, second.data["receipt_url"])
     await world.call("POST", second.data["receipt_url"], failed | {"receipt_id": "late"}, token=None)
@@ -30,7 +30,7 @@ async def test_the_next_level_is_told_at_once_when_a_person_is_out_of_reach(worl
     witness = (await world.trigger("witness", policy_id=policy))["alert"]["alert_id"]
     page = await world.expect_page(ada, alert_id=witness)
     await world.call("POST", page.data["receipt_url"], failed, token=None)
-    await world.expect_page(bob, alert_id=witness, timeout=30)  # by then what was said before is known, too
+    await world.expect_page(bob, alert_id=witness)  # by then what was said before is known, too
     assert world.pages(carol, alert_id) == []
     assert len((await world.ok("GET", f"/alerts/{alert_id}/escalations"))["executions"]) == 2
 

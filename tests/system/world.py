@@ -15,7 +15,7 @@ import aiohttp
 import grpc
 
 from cli.receiver import Received, Receiver, receiving
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 
 Json = dict[str, Any]
 BASE = "/api/alert"
@@ -123,7 +123,7 @@ class World:
         """The alert as it is now."""
         return await self.ok("GET", f"/alerts/{alert_id}")
 
-    async def expect_state(self, alert_id: str, state: str, timeout: float = 5) -> Json:
+    async def expect_state(self, alert_id: str, state: str, timeout: float = 2 * PATIENCE) -> Json:
         """Waits until the alert is in a state."""
 
         async def reached() -> Json:
@@ -133,7 +133,9 @@ class World:
 
         return await eventually(reached, timeout)
 
-    async def expect_page(self, responder_id: str, *, alert_id: str = "", timeout: float = 5) -> Received:
+    async def expect_page(
+        self, responder_id: str, *, alert_id: str = "", timeout: float = 2 * PATIENCE
+    ) -> Received:
         """Waits for a webhook to this person (about this alert)."""
 
         def came() -> Received | None:

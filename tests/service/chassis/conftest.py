@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +19,7 @@ from chassis import migrate, outbox
 from chassis.bus import Bus, Received
 from chassis.db import Database
 from chassis.outbox import Event
+from chassis.process import _stop
 from cli.stack.nats import Nats
 from tests.fixtures.eventually import eventually
 from tests.fixtures.postgres import TestDatabase
@@ -55,6 +56,7 @@ async def db(bell_url: str) -> AsyncIterator[Database]:
 async def bus(broker: Nats) -> AsyncIterator[Bus]:
     bus = Bus(broker.url(), name="tocsin")
     await bus.connect()
+    await eventually(lambda: bus.connected)
     await bus.ensure_stream(STREAM, SUBJECTS)
     yield bus
     await bus.close()
@@ -84,11 +86,10 @@ async def running(*loops: Coroutine[object, object, None]) -> AsyncIterator[None
     try:
         yield
     finally:
+        await _stop(tasks)
         for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+            if not task.cancelled():
+                task.result()
 
 
 async def ring(db: Database, bell: str, numbers: Sequence[int], *, kind: str = "bell.rung") -> list[UUID]:
@@ -110,13 +111,13 @@ async def unpublished(db: Database) -> int:
     return await scalar(db, "select count(*) from outbox where published_at is null")
 
 
-async def all_published(db: Database, timeout: float = 5) -> None:
+async def all_published(db: Database) -> None:
     """Waits until the outbox holds nothing back."""
 
     async def none() -> bool:
         return await unpublished(db) == 0
 
-    await eventually(none, timeout)
+    await eventually(none)
 
 
 async def back(broker: Nats) -> None:

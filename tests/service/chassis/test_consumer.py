@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
 from chassis.inbox import Consumer, fresh
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.chassis.actor import STREAM, SUBJECTS, consumer_of, count
 from tests.service.chassis.conftest import Spawn, running, scalar
 
@@ -50,12 +50,15 @@ class Handler:
         self.error = error
         self.on = on
         self.batches: list[list[bytes]] = []
+        self.done: list[bytes] = []
 
     async def __call__(self, conn: AsyncConnection, events: Sequence[Received]) -> None:
-        self.batches.append([event.data for event in events])
+        batch = [event.data for event in events]
+        self.batches.append(batch)
         await count(conn, events)
         if self.error is not None and any(event.data == self.on for event in events):
             raise self.error
+        self.done += batch
 
 
 async def effects(db: Database, expected: int) -> None:
@@ -86,13 +89,13 @@ async def test_a_question_waits_for_what_has_arrived(db: Database, bus: Bus) -> 
     )
     async with running(consumer.run()):
         await tell(bus, [(uuid7(), b"ok")])
-        await asyncio.wait_for(came.wait(), 20)
+        await asyncio.wait_for(came.wait(), PATIENCE)
         asked = asyncio.create_task(caught_up())
         done, _ = await asyncio.wait({asked}, timeout=0.1)
         assert not done
         go.set()
-        assert await asyncio.wait_for(asked, 20) == 1
-        await asyncio.wait_for(caught_up(), 20)
+        assert await asyncio.wait_for(asked, PATIENCE) == 1
+        await asyncio.wait_for(caught_up(), PATIENCE)
 
 
 async def test_repeats_have_no_second_effect(db: Database, bus: Bus) -> None:
@@ -115,7 +118,7 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
     monkeypatch.setattr("chassis.bus.ACK_WAIT", 1)  # seconds until what was not acknowledged comes again
     await tell(bus, [(uuid7(), b"ok") for _ in range(10)])
     killed = spawn("consumer", crash="consumer.after_commit")
-    assert await asyncio.to_thread(killed.wait, 20) == -signal.SIGKILL
+    assert await asyncio.to_thread(killed.wait, 3 * PATIENCE) == -signal.SIGKILL
     committed = await scalar(db, EFFECTS)
     assert committed > 0
     redelivered: list[int] = []
@@ -125,7 +128,7 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
         await consumer_of(db, bus).take(batch)
 
     async with running(bus.consume(stream=STREAM, durable="ear", subjects=SUBJECTS, handle=handle)):
-        await eventually(lambda: len(redelivered) == 10, 40)
+        await eventually(lambda: len(redelivered) >= 10, 2 * PATIENCE)
     assert sum(count > 0 for count in redelivered) >= committed, "what was committed came again"
     assert await scalar(db, EFFECTS) == 10
 
@@ -172,25 +175,22 @@ async def test_unavailable_is_never_poison_and_the_order_stays(db: Database, bus
         await tell(bus, [(uuid7(), b"5")])
         assert await scalar(db, EFFECTS) == 0
         handler.error = None
-        handler.batches.clear()
         await effects(db, 6)
-    assert [data for batch in handler.batches for data in batch] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert handler.done == [b"0", b"1", b"2", b"3", b"4", b"5"]
     assert await scalar(db, "select count(*) from dead_letters") == 0
 
 
-async def test_events_arrive_without_waiting_for_a_batch_to_fill(db: Database, bus: Bus) -> None:
+async def test_events_arrive_without_waiting_for_a_batch_to_fill(
+    db: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.pull.STANDS", 3 * PATIENCE)  # seconds for which a pull request stands
     heard: list[Received] = []
-    loop = asyncio.get_running_loop()
     async with running(consuming(db, bus, Handler(), after=heard.extend).run()):
         await tell(bus, [(uuid7(), b"first")])
         await eventually(lambda: heard)
-        took = []
         for n in range(5):
-            began = loop.time()
             await tell(bus, [(uuid7(), b"next")])
             await eventually(lambda: len(heard) == n + 2)  # noqa: B023  # awaited here
-            took.append(loop.time() - began)
-    assert sorted(took)[2] < 0.5, "a pull request stands for 2 s"
 
 
 async def test_a_stream_that_is_made_later_is_consumed_from_its_beginning(db: Database, bus: Bus) -> None:

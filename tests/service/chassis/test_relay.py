@@ -1,7 +1,7 @@
 """The relay loses nothing and keeps the order, with many writers, without its broker, and against itself."""
 
 import asyncio
-import time
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -53,12 +53,12 @@ async def test_sixteen_writers_lose_nothing_and_each_bell_keeps_its_order(db: Da
 
     async with running(relay.run(), heard.run()):
         await asyncio.gather(*(writer(f"bell-{n}") for n in range(16)))
-        await eventually(lambda: len(heard.events) >= 16 * 60, 20)
+        await eventually(lambda: len(heard.events) >= 16 * 60)
 
         async def marked() -> bool:
             return await unpublished(db) == 0
 
-        await eventually(marked, 20)  # a window is marked while the next one is under way
+        await eventually(marked)  # a window is marked while the next one is under way
     for n in range(16):
         assert heard.numbers(f"bell-{n}") == list(range(60))
 
@@ -95,18 +95,16 @@ async def test_what_is_unpublished_by_hand_is_published_again(
 
 
 async def test_a_wake_publishes_at_once(db: Database, bus: Bus) -> None:
+    """And not at the next poll."""
     relay, heard = relay_of(db, bus), Heard(bus)
     async with running(relay.run(), heard.run()):
         await ring(db, "first", [0])
         await eventually(lambda: heard.events)
-        took = []
+        relay._loop._poll = timedelta(minutes=1)
         for number in range(5):
             await ring(db, "bell", [number])
-            began = time.monotonic()
             relay.wake()
             await eventually(lambda: len(heard.numbers("bell")) > number)  # noqa: B023  # awaited here
-            took.append(time.monotonic() - began)
-    assert sorted(took)[2] < 0.2, "a poll takes 500 ms"
 
 
 async def test_the_outbox_holds_while_the_broker_is_away(db: Database, bus: Bus, broker: Nats) -> None:
@@ -121,7 +119,7 @@ async def test_the_outbox_holds_while_the_broker_is_away(db: Database, bus: Bus,
             relay.wake()
         assert await unpublished(db) == 30
         await back(broker)
-        await eventually(lambda: heard.numbers("bell") == list(range(40)), 10)
+        await eventually(lambda: heard.numbers("bell") == list(range(40)))
 
 
 async def test_a_message_that_fails_in_the_middle_is_overtaken_by_none(db: Database, bus: Bus) -> None:
@@ -163,4 +161,6 @@ async def test_a_session_that_is_ended_comes_back(db: Database, bus: Bus) -> Non
                 query = (
                     "select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'relay$'"
                 )
-                assert (await conn.execute(text(query))).scalars().all() == [True]
+                assert True in (await conn.execute(text(query))).scalars().all(), (
+                    "the last one may be going yet"
+                )

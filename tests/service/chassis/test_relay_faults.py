@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from chassis.bus import Bus
+from chassis.cloudevents import Message
 from chassis.db import Database
 from cli.stack.nats import Nats
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.chassis.actor import STREAM, SUBJECTS, consumer_of, relay_of
 from tests.service.chassis.conftest import (
     Heard,
@@ -24,26 +25,35 @@ from tests.service.chassis.conftest import (
     unpublished,
 )
 
+WINDOW = timedelta(milliseconds=100)
 EFFECTS = "select count(*) from effects"
 EACH = "select count(distinct event_id) from effects"
 
 
+async def forgotten(bus: Bus) -> None:
+    """Waits until the broker's window for repeats is over for all that it has: it takes a later one once more."""
+    (first,) = await bus.publish([Message("gong", "gong.struck", [], b"")])
+
+    async def again() -> bool:
+        return await bus.publish([Message("gong", "gong.struck", [], b"")]) != [first]
+
+    await eventually(again)
+
+
 @pytest.mark.parametrize("crash", ["relay.before_publish", "relay.after_publish"])
 async def test_a_relay_killed_around_publishing(db: Database, bus: Bus, spawn: Spawn, crash: str) -> None:
-    await bus.ensure_stream(STREAM, SUBJECTS, duplicate_window=timedelta(milliseconds=100))
+    await bus.ensure_stream(STREAM, [*SUBJECTS, "gong.>"], duplicate_window=WINDOW)
     heard = Heard(bus)
     await ring(db, "bell", range(50))
     relay = spawn("relay", crash=crash)
     async with running(heard.run(), consumer_of(db, bus).run()):
-        assert await asyncio.to_thread(relay.wait, 20) == -signal.SIGKILL
+        assert await asyncio.to_thread(relay.wait, 3 * PATIENCE) == -signal.SIGKILL
         assert await unpublished(db) == 50
         if crash == "relay.after_publish":
             await eventually(lambda: len(heard.events) == 50)
-            await asyncio.sleep(
-                0.3
-            )  # the broker's window for repeats ends: from here on the inbox is what counts
+            await forgotten(bus)  # from here on the inbox is what counts
         async with running(relay_of(db, bus).run()):
-            await all_published(db, 10)
+            await all_published(db)
         expected = 100 if crash == "relay.after_publish" else 50
         await eventually(lambda: len(heard.events) == expected)
         assert [int(event.data) for event in heard.events[-50:]] == heard.numbers("bell") == list(range(50))
@@ -62,13 +72,13 @@ async def test_a_stopped_leader_is_replaced_and_harmless_when_it_wakes(
     leader = spawn("relay")
     async with running(heard.run()):
         await ring(db, "bell", range(10))
-        await eventually(lambda: len(heard.events) == 10, 20)
+        await eventually(lambda: len(heard.events) == 10)
         leader.send_signal(signal.SIGSTOP)
         await ring(db, "bell", range(10, 20))
         began = time.monotonic()
         async with running(relay_of(db, bus).run()):
             await eventually(lambda: len(heard.events) == 20)
-            assert time.monotonic() - began < 4, (
+            assert time.monotonic() - began < 10, (
                 "2 s for the lock, 0.25 s to notice, the rest for slow machines"
             )
             leader.send_signal(signal.SIGCONT)
@@ -89,7 +99,7 @@ async def test_a_deleted_stream_is_made_and_filled_again(db: Database, bus: Bus)
         await bus.ask(f"STREAM.DELETE.{STREAM}", {})
         await ring(db, "bell", range(1000, 1010))
         async with running(heard.run()):
-            await eventually(lambda: len(heard.numbers("bell")) == 1010, 20)
+            await eventually(lambda: len(heard.numbers("bell")) == 1010)
     assert heard.numbers("bell") == list(range(1010))
 
 
@@ -109,7 +119,7 @@ async def test_a_store_put_back_is_filled_up(db: Database, bus: Bus, broker: Nat
         copy.rename(store)
         await back(broker)
         async with running(heard.run()):
-            await eventually(lambda: len(heard.numbers("bell")) == 300, 20)
+            await eventually(lambda: len(heard.numbers("bell")) == 300)
     assert heard.numbers("bell") == list(range(300))
 
 
@@ -124,5 +134,5 @@ async def test_a_removed_message_comes_back(
         await all_published(db)
         await bus.ask(f"STREAM.MSG.DELETE.{STREAM}", {"seq": seq})
         async with running(heard.run()):
-            await eventually(lambda: len(heard.numbers("bell")) == 100, 20)
+            await eventually(lambda: len(heard.numbers("bell")) == 100)
     assert sorted(heard.numbers("bell")) == list(range(100))

@@ -27,8 +27,8 @@ class Source:
         self.error: Exception | None = None
 
     async def load(self, conn: AsyncConnection) -> int:
-        self.loads += 1
         number = int((await conn.execute(text("select count(*) from effects"))).scalar_one())
+        self.loads += 1
         await self.gate.wait()
         if self.error is not None:
             raise self.error

@@ -12,11 +12,9 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from cli.stack.nats import ADMIN, STREAMS, SUBJECTS, Nats, inbox_prefix
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 
 SERVICES = sorted(SUBJECTS)
-PATIENCE = 5.0
-"""Seconds for the server's answer; longer for calls, so that a refused one is still waiting when the refusal is seen."""
 
 
 class Caller:
@@ -24,13 +22,14 @@ class Caller:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        # A call that is refused gets no answer: it is still waiting when the refusal is seen.
         self.js: JetStreamContext = client.jetstream(timeout=2 * PATIENCE)
         self.refused: list[str] = []
 
     async def expect_refusal(self, call: Coroutine[Any, Any, Any], of: str) -> None:
         """The call gets no answer, and the server says that it refused the subject `of`."""
         unanswered = asyncio.create_task(call)
-        await eventually(lambda: any(f'"{of.lower()}' in said for said in self.refused), timeout=PATIENCE)
+        await eventually(lambda: any(f'"{of.lower()}' in said for said in self.refused))
         assert not unanswered.done()
         unanswered.cancel()
         self.refused.clear()
@@ -98,8 +97,8 @@ async def test_a_service_pulls_from_others_by_the_consumer_of_its_name(broker: N
             pulled = await reader.js.pull_subscribe(
                 subject(other), durable=user, stream=STREAMS[other], config=ConsumerConfig(ack_wait=30)
             )
-            (message,) = await pulled.fetch(1, timeout=2)
-            await message.ack_sync(timeout=2)
+            (message,) = await pulled.fetch(1, timeout=PATIENCE)
+            await message.ack_sync(timeout=PATIENCE)
             info = await pulled.consumer_info()
         assert message.data == b"fact"
         assert info.num_ack_pending == 0
@@ -142,4 +141,4 @@ async def test_a_password_is_wanted(broker: Nats) -> None:
 
     stranger = broker.url().replace("only-for-tests", "guessed")
     with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-        await asyncio.wait_for(nats.connect(stranger, error_cb=quiet, allow_reconnect=False), 5)
+        await asyncio.wait_for(nats.connect(stranger, error_cb=quiet, allow_reconnect=False), PATIENCE)

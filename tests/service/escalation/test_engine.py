@@ -126,10 +126,10 @@ async def test_each_step_once_by_two_replicas(stage: World) -> None:
     await two_levels(stage)
     for replica in (stage.here, other):
         await replica.batch(*(TriggerAlertRequest(title=f"a{n}", policy_id="p") for n in range(200)))
-    await stage.pages(400, timeout=20)
+    await stage.pages(400)
     stage.advance(seconds=61)
     await asyncio.gather(stage.here.run(), other.run())
-    await stage.pages(800, timeout=20)
+    await stage.pages(800)
     rows = await stage.rows("select alert_id, level, count(*) from executions group by 1, 2")
     assert len(rows) == 800
     assert {count for _, _, count in rows} == {1}
@@ -226,9 +226,9 @@ async def test_who_is_on_call_is_asked_again_as_soon_as_roster_is_back(stage: Wo
     await stage.roster.stop()
     await stage.here.policy("p", (["oncall://db"], 60))
     before = missed("rounds")
-    await eventually(lambda: missed("rounds") > before, timeout=10)
+    await eventually(lambda: missed("rounds") > before)
     await stage.roster.start()
-    await eventually(known(stage, "alice"), timeout=15)
+    await eventually(known(stage, "alice"))
 
 
 async def test_roster_that_does_not_answer_is_away(stage: World) -> None:
@@ -287,7 +287,7 @@ async def test_no_page_is_claimed_while_notify_cannot_be_reached(stage: World) -
     await stage.notify.stop()
     before = missed("pager")
     await stage.steps(await stage.here.open("waits", policy_id="p"), 1)
-    await eventually(lambda: missed("pager") > before, timeout=10)
+    await eventually(lambda: missed("pager") > before)
     assert await waiting(stage) == (0, True)
     await stage.notify.start()
     assert await stage.pages(1) == [("waits", 1, ["alice"])]
@@ -298,7 +298,7 @@ async def test_pages_do_not_wait_for_a_notify_that_was_unwell(stage: World) -> N
     await two_levels(stage)
     stage.notify.failing = True
     await stage.here.open("waits", policy_id="p")
-    await eventually(lambda: len(stage.notify.calls) >= 6, timeout=10)
+    await eventually(lambda: len(stage.notify.calls) >= 6)
     assert (await waiting(stage))[0] <= 1
     stage.notify.failing = False
     await stage.pages(1)
@@ -357,11 +357,11 @@ async def test_a_replica_killed_at_work_is_followed(stage: World, point: str) ->
     doomed = process(stage, point)
     try:
         alerts = [await lazy.open(f"a{n}", policy_id="p") for n in range(3)]
-        await eventually(lambda: doomed.poll() is not None, timeout=20)
+        await eventually(lambda: doomed.poll() is not None)
         assert doomed.returncode == -signal.SIGKILL
         await stage.replica()
         stage.advance(seconds=6)
-        await stage.pages(3, timeout=10)
+        await stage.pages(3)
     finally:
         if doomed.poll() is None:
             doomed.kill()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from chassis.ids import uuid7
 from messaging.waiting import POLL
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.escalation.test_engine import exhausted, taken
 from tests.service.escalation.world import World
 from tocsin.escalation.v1.alert_pb2 import Alert, EscalationExecution
@@ -154,7 +154,7 @@ async def test_one_owner_that_is_away_does_not_keep_another_from_going_around_th
     alert = await stage.here.open(policy_id="p")
     (first,) = await stage.steps(alert, 1)
     stage.keep_to_itself(first, "alice")
-    later = await eventually(lambda: _further(stage, alert), timeout=2 * POLL.total_seconds() + 5)
+    later = await eventually(lambda: _further(stage, alert), timeout=2 * POLL.total_seconds() + PATIENCE)
     assert taken(later) == [(2, "ACK_TIMEOUT", ["carol"])]
 
 

@@ -39,7 +39,7 @@ async def test_in_turn_by_two_replicas(stage: World) -> None:
     await made(stage, EscalationStep(targets=["oncall://db"], selection=EscalationStep.ROUND_ROBIN))
     requests = [TriggerAlertRequest(title=f"a{n}", policy_id="p") for n in range(60)]
     await asyncio.gather(*(replica.batch(*requests[n::2]) for n, replica in enumerate((stage.here, other))))
-    told = [recipients for _, _, recipients in await stage.pages(60, timeout=20)]
+    told = [recipients for _, _, recipients in await stage.pages(60)]
     assert sorted(told) == sorted([[person] for person in people] * 20)
     assert {len(page.execution.targets) for page in stage.notify.pages.values()} == {1}
 

@@ -16,7 +16,7 @@ from chassis.errors import (
     Refused,
     Unauthenticated,
 )
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.escalation.world import Replica, World
 from tocsin.escalation.v1.alert_pb2 import Severity
 from tocsin.escalation.v1.integration_pb2 import Integration
@@ -236,7 +236,7 @@ async def test_every_change_is_told_to_the_replicas(stage: World) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         await conn.execute("listen escalation_rules")
         await create(stage.here, database_team())
-        assert [notice.channel async for notice in conn.notifies(timeout=5, stop_after=1)]
+        assert [notice.channel async for notice in conn.notifies(timeout=PATIENCE, stop_after=1)]
 
 
 async def test_scopes_are_asked_for(stage: World) -> None:

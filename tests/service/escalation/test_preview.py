@@ -147,7 +147,7 @@ async def test_the_engine_does_what_the_preview_says(stage: World, seed: int) ->
             if done == stops:
                 break
             await come_to(stage, example, alert, plan, page)
-            await eventually(partial(enough, stage, alert, done + 1), timeout=10)
+            await eventually(partial(enough, stage, alert, done + 1))
         assert_alike(await stage.here.steps(alert), plan.pages[:stops])
         if stops < len(plan.pages):
             rest = await preview(stage, alert_id=alert.alert_id)

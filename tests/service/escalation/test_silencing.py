@@ -87,9 +87,9 @@ async def test_thousands_are_paused_and_released(stage: World) -> None:
     async def all_in(state: str) -> bool:
         return await counted(state) == 1_400
 
-    await eventually(lambda: all_in("SUPPRESSED"), 20)
+    await eventually(lambda: all_in("SUPPRESSED"))
     await expire(stage, "storm")
-    await eventually(lambda: all_in("OPEN"), 20)
+    await eventually(lambda: all_in("OPEN"))
     rows = await stage.rows(
         "select type, count(*), count(distinct subject) from outbox group by 1 order by 1"
     )

@@ -340,7 +340,7 @@ async def test_triggers_need_a_token_with_the_scope(stage: World) -> None:
 async def test_events_reach_the_broker_in_order(stage: World) -> None:
     """With the types of the contract."""
     alert = await stage.here.open(dedup_key="k")
-    await eventually(lambda: stage.happened(alert), timeout=5)
+    await eventually(lambda: stage.happened(alert))
     await stage.steps(alert, 1)
     await stage.here.trigger(dedup_key="k")
     await stage.here.acknowledge(alert)

@@ -34,13 +34,13 @@ async def test_a_step_that_cannot_be_written_delays_no_other(stage: World) -> No
             await conn.execute(statement)
         titles = ["a", "b", "poison", "c", "d"]
         await stage.here.batch(*(TriggerAlertRequest(title=title, policy_id="p") for title in titles))
-        assert sorted(title for title, _, _ in await stage.pages(4, timeout=20)) == ["a", "b", "c", "d"]
+        assert sorted(title for title, _, _ in await stage.pages(4)) == ["a", "b", "c", "d"]
         await eventually(lambda: put_off(stage))
         await stage.here.open("e", policy_id="p")
-        await stage.pages(5, timeout=20)
+        await stage.pages(5)
         await conn.execute("drop trigger refuse on executions")
     stage.advance(seconds=31)
-    assert (await stage.pages(6, timeout=20))[5] == ("poison", 1, ["ada"])
+    assert (await stage.pages(6))[5] == ("poison", 1, ["ada"])
 
 
 async def put_off(stage: World) -> bool:
@@ -71,7 +71,7 @@ async def test_a_replica_killed_while_it_hands_over(stage: World, point: str) ->
     async def handed_over() -> bool:
         return taken(await here.steps(alert)) == expected
 
-    await eventually(handed_over, timeout=20)
+    await eventually(handed_over)
     stage.advance(seconds=6)
     await here.run()
     assert taken(await here.steps(alert)) == expected
@@ -111,7 +111,7 @@ async def dies(stage: World, point: str) -> None:
     """Starts a replica, and waits until it has killed itself at the point."""
     doomed = process(stage, point)
     try:
-        await eventually(lambda: doomed.poll() is not None, timeout=20)
+        await eventually(lambda: doomed.poll() is not None)
         assert doomed.returncode == -signal.SIGKILL
     finally:
         if doomed.poll() is None:

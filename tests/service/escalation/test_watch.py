@@ -12,7 +12,7 @@ import pytest
 from chassis.auth import mint
 from chassis.errors import Invalid
 from services.escalation.api import feed
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.escalation.test_engine import exhausted, taken
 from tests.service.escalation.world import KEY, Replica, World
 from tocsin.escalation.v1.alert_pb2 import Alert, Severity
@@ -37,7 +37,7 @@ class Watch:
 
     async def take(self, count: int) -> list[WatchAlertsResponse]:
         """The next answers."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return [await anext(self._answers) for _ in range(count)]
 
 
@@ -238,7 +238,7 @@ async def test_the_watchdog_finds_what_nothing_waits_for(stage: World) -> None:
         await conn.execute("update alerts set escalation_level = 0 where alert_id = %s", [fresh.alert_id])
         await conn.execute("delete from timers where alert_id = %s", [fresh.alert_id])
     assert taken(await stage.steps(lost, 1))[:1] == [(1, "INITIAL", ["ada"])]
-    second = await eventually(lambda: level_2(stage, lost), timeout=20)
+    second = await eventually(lambda: level_2(stage, lost))
     assert taken(second)[1] == (2, "ACK_TIMEOUT", ["bob"])
     await stage.pages(7)
     for alert in (fine, acked, asleep):
@@ -260,12 +260,12 @@ async def test_a_policy_that_roster_is_slow_about_delays_no_other(stage: World) 
     await stage.pages(2)
     stage.roster.slow["oncall://slow"] = 30
     stage.advance(seconds=61)
-    quick = (await eventually(lambda: level_2(stage, first[1]), timeout=10))[1]
-    slow = (await eventually(lambda: level_2(stage, first[0]), timeout=10))[1]
+    quick = (await eventually(lambda: level_2(stage, first[1])))[1]
+    slow = (await eventually(lambda: level_2(stage, first[0])))[1]
     assert (quick.stale, list(quick.recipients)) == (False, ["ada"])
     assert (slow.stale, list(slow.recipients)) == (True, ["sue"])
     asked = [set(targets) for targets in stage.roster.asked[2:]]
     assert {"oncall://quick"} in asked
     stage.advance(seconds=61)
     await stage.here.batch(*(TriggerAlertRequest(title=f"q{n}", policy_id="quick") for n in range(3)))
-    await stage.pages(7, timeout=10)
+    await stage.pages(7)

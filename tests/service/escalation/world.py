@@ -25,7 +25,7 @@ from chassis.wire import instant, timestamp
 from cli.stack.nats import Nats
 from services.escalation.config import Config
 from services.escalation.main import build
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
 from tocsin.escalation.v1 import (
@@ -389,7 +389,11 @@ class World:
         self, address: str, subject: str = "tester", scopes: Iterable[str] = EVERYTHING
     ) -> grpc.aio.Channel:
         """A channel to a replica with a token of its own."""
-        wire = channel(address, token=mint(KEY, subject=subject, scopes=scopes))
+        wire = channel(
+            address,
+            token=mint(KEY, subject=subject, scopes=scopes),
+            deadline=timedelta(seconds=PATIENCE),
+        )
         self._stack.push_async_callback(wire.close)
         return wire
 
@@ -398,9 +402,9 @@ class World:
         address = self.here.address
         return Replica(address, self.channel(address, subject, scopes or EVERYTHING), self.here.clock)
 
-    async def pages(self, count: int, timeout: float = 5.0) -> list[tuple[str, int, list[str]]]:
+    async def pages(self, count: int) -> list[tuple[str, int, list[str]]]:
         """Waits until notify has been told so many pages, and answers them; fails when there are more."""
-        await eventually(lambda: len(self.notify.pages) >= count, timeout)
+        await eventually(lambda: len(self.notify.pages) >= count)
         told = self.notify.told()
         assert len(told) == count, told
         return told
@@ -490,7 +494,7 @@ class World:
         try:
             config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
             found = await client.jetstream().subscribe("alert.>", stream="TOCSIN_ALERT", config=config)
-            return [(await found.next_msg(timeout=5)).headers["ce-type"] for _ in range(count)]  # type: ignore[index]
+            return [(await found.next_msg(timeout=PATIENCE)).headers["ce-type"] for _ in range(count)]  # type: ignore[index]
         finally:
             await client.close()
 

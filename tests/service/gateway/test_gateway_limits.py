@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from services.gateway import http, server
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.gateway.stage import Stage, token_with
 
 
@@ -19,7 +19,7 @@ async def raw(stage: Stage, sent: bytes) -> bytes:
     host, _, port = stage.base.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     return answer
 
@@ -73,7 +73,7 @@ async def test_a_connection_too_many(stage: Stage, monkeypatch: pytest.MonkeyPat
 
     async def asked() -> bytes:
         writer.write(ask)
-        return await asyncio.wait_for(reader.readuntil(b'{"status":"SERVING"}'), 10)
+        return await asyncio.wait_for(reader.readuntil(b'{"status":"SERVING"}'), PATIENCE)
 
     assert await asked()
     files = server.KEPT + 2  # the stage has a connection, too
@@ -86,7 +86,7 @@ async def test_a_connection_too_many(stage: Stage, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(server, "MOMENT", 60)
     silent = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
     writer.close()
-    await eventually(lambda: _served(stage, bye), timeout=10)
+    await eventually(lambda: _served(stage, bye))
     for _, one in silent:
         one.close()
 

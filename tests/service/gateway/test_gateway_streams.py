@@ -10,7 +10,7 @@ import pytest
 from chassis.errors import NotFound, Unavailable
 from services.gateway import streams
 from services.gateway.main import build
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.gateway.stage import Services, Stage, config, standing_in, token_with
 from tocsin.notify.v1 import inbox_service_pb2
 
@@ -50,7 +50,7 @@ async def lines(response: aiohttp.ClientResponse, count: int) -> list[str]:
     """The next lines that are not empty."""
     found: list[str] = []
     while len(found) < count:
-        line = (await asyncio.wait_for(response.content.readline(), 5)).decode()
+        line = (await asyncio.wait_for(response.content.readline(), PATIENCE)).decode()
         assert line, f"the stream ended after {found}"
         if line.strip():
             found.append(line.strip())
@@ -70,7 +70,7 @@ async def test_events_have_ids_and_the_stream_resumes_after_one(stage: Stage) ->
         assert data.startswith('data: {"inbox_item":{"route_log_id":"r1","responder_id":"",')
         watch.said.put_nowait(item(2))
         assert (await lines(response, 2))[0] == "id: t2"
-    await asyncio.wait_for(watch.ended.wait(), 5)
+    await asyncio.wait_for(watch.ended.wait(), PATIENCE)
     Watch(stage.services).said.put_nowait(None)
     again = headers(**{"last-event-id": "t2"})
     async with stage.session.get(stage.base + PATH, headers=again) as response:
@@ -116,8 +116,8 @@ async def test_a_drain_ends_the_stream() -> None:
         async with build(config(services.server.address)) as gateway:
             response = await session.get(f"http://{gateway.address}{PATH}", headers=headers())
             await lines(response, 3)
-        assert await asyncio.wait_for(response.content.read(), 5) == b"\n"
-        await asyncio.wait_for(watch.ended.wait(), 5)
+        assert await asyncio.wait_for(response.content.read(), PATIENCE) == b"\n"
+        await asyncio.wait_for(watch.ended.wait(), PATIENCE)
 
 
 async def test_a_drain_lets_requests_finish() -> None:

@@ -167,19 +167,19 @@ async def test_every_wrong_field_of_a_body_is_named_with_those_that_are_missing(
 
 async def test_the_caller_the_trace_and_the_deadline_go_on(stage: Stage) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    headers = {"x-request-id": "r-1", "traceparent": parent, "x-request-timeout": "2s"}
+    headers = {"x-request-id": "r-1", "traceparent": parent, "x-request-timeout": "60s"}
     answer = await stage.api("GET", "/alerts/a1", headers=headers)
     assert answer.headers["x-request-id"] == "r-1"
     asked = stage.services.asked[-1]
     assert asked.metadata["authorization"].startswith("Bearer ")
     assert (asked.metadata["traceparent"], asked.metadata["x-request-id"]) == (parent, "r-1")
     assert asked.seconds is not None
-    assert 1 < asked.seconds <= 2.1
+    assert 50 < asked.seconds <= 60.1
     answer = await stage.api("GET", "/alerts/a1", headers={"x-request-id": "bad id"})
     assert len(answer.headers["x-request-id"]) == 32
-    assert 8 < (stage.services.asked[-1].seconds or 0) <= 10.1
-    await stage.api("GET", "/alerts/a1", headers={"grpc-timeout": "500m"})
-    assert 0.1 < (stage.services.asked[-1].seconds or 0) <= 0.6
+    assert 5 < (stage.services.asked[-1].seconds or 0) <= 10.1
+    await stage.api("GET", "/alerts/a1", headers={"grpc-timeout": "30000m"})
+    assert 20 < (stage.services.asked[-1].seconds or 0) <= 30.1
 
 
 @pytest.mark.parametrize("text", ["soon", "-1s", "0s", "s", "1h"])

@@ -14,7 +14,7 @@ import pytest
 
 from chassis.errors import Exhausted, Unauthenticated, Unavailable
 from identity.keys import hashed
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.identity.world import Installation
 from tocsin.roster.v1 import on_call_service_pb2, on_call_service_pb2_grpc
 from tocsin.sla.v1 import sla_service_pb2, sla_service_pb2_grpc
@@ -53,8 +53,8 @@ async def test_a_key_is_accepted_everywhere_until_it_is_revoked(installation: In
             return False
         return (await installation.call("GET", "/oncall/responders", token=secret)).status == 401
 
-    await eventually(refused, timeout=10)
-    assert time.monotonic() - revoked < 5  # a second, and what a busy machine adds
+    await eventually(refused)
+    assert time.monotonic() - revoked < 10  # a second, and what a busy machine adds
     gone = await installation.call("GET", f"/api-keys/{read}", token=admin)
     assert (gone.status, gone.reason) == (404, "UNKNOWN_API_KEY")
 
@@ -138,7 +138,7 @@ async def test_a_key_can_do_no_more_than_its_creator(installation: Installation)
 
 async def test_a_key_ends_when_it_was_said_to(installation: Installation) -> None:
     await installation.start("roster", "gateway")
-    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    soon = datetime.now(UTC) + timedelta(seconds=4)
     key = await installation.key("roster:read", expires_at=soon.isoformat())
     assert (await installation.call("GET", "/oncall/teams", token=key["secret"])).status == 200
 
@@ -146,7 +146,7 @@ async def test_a_key_ends_when_it_was_said_to(installation: Installation) -> Non
         answer = await installation.call("GET", "/oncall/teams", token=key["secret"])
         return answer.status == 401 and answer.reason == "KEY_EXPIRED"
 
-    await eventually(expired, timeout=10)
+    await eventually(expired)
 
 
 async def test_a_service_without_roster_believes_what_it_heard_last(installation: Installation) -> None:
@@ -174,7 +174,7 @@ async def test_a_service_without_roster_believes_what_it_heard_last(installation
             return False
         return True
 
-    await eventually(accepted, timeout=20)
+    await eventually(accepted)
 
 
 async def test_what_was_heard_too_long_ago_is_not_believed(installation: Installation) -> None:
@@ -186,7 +186,12 @@ async def test_what_was_heard_too_long_ago_is_not_believed(installation: Install
     assert (answer.status, answer.reason) == (503, "KEYS_STALE")
 
 
-async def test_keys_of_another_replica_are_known_at_once(installation: Installation) -> None:
+async def test_keys_of_another_replica_are_known_at_once(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because they are told of, and not when it looks again."""
+    monkeypatch.setattr("services.roster.key_memory.POLL", timedelta(hours=1))
+    monkeypatch.setattr("identity.gate.LOOKED_FOR", PATIENCE / 2)
     await installation.start("roster", "gateway")
     second = Installation(installation.database, installation.broker)
     try:
@@ -209,7 +214,7 @@ async def test_use_is_noted(installation: Installation, monkeypatch: pytest.Monk
     async def noted() -> bool:
         return (await installation.call("GET", path, token=admin)).json["last_used_at"] is not None
 
-    await eventually(noted, timeout=10)
+    await eventually(noted)
 
 
 async def test_only_services_hear_of_the_hashes(installation: Installation) -> None:
@@ -283,7 +288,7 @@ async def test_keys_from_the_command_line(installation: Installation) -> None:
     async def refused() -> bool:
         return (await installation.call("GET", "/oncall/teams", token=secret)).status == 401
 
-    await eventually(refused, timeout=10)
+    await eventually(refused)
 
 
 async def test_a_source_over_its_rate_is_told_so_in_its_own_words(installation: Installation) -> None:

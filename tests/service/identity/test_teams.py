@@ -145,4 +145,4 @@ async def test_while_roster_is_away_only_what_is_known_decides(
     async def allowed() -> bool:
         return (await installation.call("PATCH", path, rename, token=ada)).status == 200
 
-    await eventually(allowed, timeout=20)
+    await eventually(allowed)

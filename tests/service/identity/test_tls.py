@@ -24,7 +24,7 @@ from chassis.server import Server
 from chassis.tls import Tls
 from cli.health import health
 from cli.stack.certificates import issued
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.service.identity.world import KEY, Installation
 from tocsin.options.v1 import options_pb2
 from tocsin.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
@@ -100,7 +100,7 @@ async def serving(certificate: Tls) -> AsyncIterator[Server]:
 
 async def ask(server: Server, certificate: Tls | None) -> None:
     """One call on a channel of its own."""
-    wire = channel(server.address, token=TOKEN, tls=certificate, deadline=timedelta(seconds=10))
+    wire = channel(server.address, token=TOKEN, tls=certificate, deadline=timedelta(seconds=PATIENCE))
     try:
         await sla_service_pb2_grpc.SlaServiceStub(wire).GetOverview(Request())
     finally:
@@ -112,7 +112,7 @@ def serial(server: Server, files: Files, name: str) -> int:
     context = ssl.create_default_context(cafile=files.directory / "ca.pem")
     context.load_cert_chain(files.directory / f"{name}.pem", files.directory / f"{name}.key")
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
     ):
         return int(str(secure.getpeercert()["serialNumber"]), 16)  # type: ignore[index]
@@ -163,7 +163,9 @@ async def test_certificates_change_without_a_failed_call(files: Files) -> None:
     failed: list[DomainError] = []
     done, over = 0, asyncio.Event()
     async with serving(files.tls("sla", "gateway")) as server:
-        wire = channel(server.address, token=TOKEN, tls=files.tls("gateway"))
+        wire = channel(
+            server.address, token=TOKEN, tls=files.tls("gateway"), deadline=timedelta(seconds=PATIENCE)
+        )
         stub = sla_service_pb2_grpc.SlaServiceStub(wire)
 
         async def call() -> None:
@@ -179,7 +181,7 @@ async def test_certificates_change_without_a_failed_call(files: Files) -> None:
         shown = {await asyncio.to_thread(serial, server, files, "gateway")}
         for _ in range(5):
             before = done
-            await eventually(lambda before=before: done > before + 20, timeout=20)  # type: ignore[misc]
+            await eventually(lambda before=before: done > before + 20)  # type: ignore[misc]
             files.issue("sla")
             files.issue("gateway")
             shown.add(await asyncio.to_thread(serial, server, files, "gateway"))
@@ -243,5 +245,5 @@ async def test_an_installation_speaks_tls_alone(installation: Installation, file
     assert (await installation.call("GET", "/sla/overview", token=key["secret"])).status == 200
     async with grpc.aio.insecure_channel(installation.addresses["sla"]) as plain:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await sla_service_pb2_grpc.SlaServiceStub(plain).GetOverview(Request(), timeout=10)
+            await sla_service_pb2_grpc.SlaServiceStub(plain).GetOverview(Request(), timeout=PATIENCE)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ from services.roster import main as roster
 from services.roster.config import Config as RosterConfig
 from services.sla import main as sla
 from services.sla.config import Config as SlaConfig
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.fixtures.postgres import TestDatabase
 
 KEY = "a key for tests alone, long enough"
@@ -68,7 +69,7 @@ class Installation:
             async def serving() -> bool:
                 return (await self.call("GET", "/healthz", token="", base="")).status == 200
 
-            await eventually(serving, timeout=20)
+            await eventually(serving)
 
     async def stop(self, name: str) -> None:
         """Stops one service in good order."""
@@ -125,7 +126,9 @@ class Installation:
         """A channel to a service, calls with the token."""
         wire = self._channels.get((name, token))
         if wire is None:
-            wire = self._channels[name, token] = channel(self.addresses[name], token=token)
+            wire = self._channels[name, token] = channel(
+                self.addresses[name], token=token, deadline=timedelta(seconds=PATIENCE)
+            )
         return wire
 
     async def key(self, *scopes: str, **fields: object) -> Json:

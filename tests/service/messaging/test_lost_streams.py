@@ -102,8 +102,8 @@ async def test_a_stream_made_anew_is_healed(owner: Database, consumer: Database,
 
     async with running(listening.run(), relay.run()):
         await happen(owner, 1, 2)
-        await eventually(lambda: len(listening.seen) == 2, timeout=15)
-        await eventually(looked, timeout=15)
+        await eventually(lambda: len(listening.seen) == 2)
+        await eventually(looked)
         assert asked == []
     # The stream is lost with two events that nobody has consumed, while the owner has them marked as published.
     await happen(owner, 3, 4)
@@ -116,12 +116,12 @@ async def test_a_stream_made_anew_is_healed(owner: Database, consumer: Database,
     listening = Listening(bus)
     async with running(listening.run(), relay.run()):
         await happen(owner, 5)
-        await eventually(lambda: "5" in listening.seen, timeout=15)
-        await eventually(looked, timeout=15)
+        await eventually(lambda: "5" in listening.seen)
+        await eventually(looked)
         await eventually(lambda: {"3", "4"} <= set(listening.seen), timeout=30)
         assert len(asked) == 1
         assert timedelta() <= clock.now() - MARGIN - asked[0] < timedelta(seconds=60)
-        await eventually(looked, timeout=15)
+        await eventually(looked)
         assert len(asked) == 1
 
 
@@ -137,11 +137,11 @@ async def test_an_owner_that_is_away_is_asked_again(consumer: Database, bus: Bus
 
     epochs = Epochs(db=consumer, bus=bus, clock=Clock(), durable="sla", owners={STREAM: replay})
     async with running(Listening(bus).run()):
-        await eventually(lambda: _worked(epochs), timeout=15)
+        await eventually(lambda: _worked(epochs))
         await bus.ask(f"STREAM.DELETE.{STREAM}", {})
         await bus.ensure_stream(STREAM, ["alert.>"])
-        await eventually(lambda: _worked(epochs, until=lambda: len(answers) == 1), timeout=15)
-        await eventually(lambda: _worked(epochs), timeout=15)
+        await eventually(lambda: _worked(epochs, until=lambda: len(answers) == 1))
+        await eventually(lambda: _worked(epochs))
         await asyncio.gather(_worked(epochs), _worked(epochs))
     assert answers == []
 
@@ -170,7 +170,7 @@ async def test_an_owner_that_is_silent_holds_up_no_other_stream(consumer: Databa
     epochs = Epochs(db=consumer, bus=bus, clock=Clock(), durable="sla", owners=owners)
     listening = [Listening(bus), Listening(bus, other, "notification.>")]
     async with running(*(one.run() for one in listening), *(loop() for loop in epochs.loops)):
-        await eventually(lambda: _known(consumer, 2), timeout=15)
+        await eventually(lambda: _known(consumer, 2))
         await lose()
         await eventually(lambda: asked == {STREAM: 1, other: 1}, timeout=30)
         await lose()

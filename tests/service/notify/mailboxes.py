@@ -57,7 +57,7 @@ class Mailbox:
 
     async def got(self, count: int = 1) -> list[Mail]:
         """Waits until so many mails have come in."""
-        return await eventually(lambda: self.mails if len(self.mails) >= count else None, 5.0)
+        return await eventually(lambda: self.mails if len(self.mails) >= count else None)
 
     def cut(self) -> None:
         """Cuts the newest connection."""

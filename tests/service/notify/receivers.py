@@ -134,9 +134,9 @@ class Receiver:
     script: list[Answer] = field(default_factory=list)
     _now: int = 0
 
-    async def got(self, count: int = 1, timeout: float = 5.0) -> list[Hook]:
+    async def got(self, count: int = 1) -> list[Hook]:
         """Waits until so many requests have arrived."""
-        return await eventually(lambda: self.hooks if len(self.hooks) >= count else None, timeout)
+        return await eventually(lambda: self.hooks if len(self.hooks) >= count else None)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""

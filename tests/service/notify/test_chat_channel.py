@@ -35,7 +35,7 @@ async def chats(allow: tuple[str, ...] = ("127.0.0.0/8",), **values: Any) -> Asy
         networks=Networks(allow),
         write=lambda m: worded(None, Channel.CHAT, m).text,
         now=lambda: NOW,
-        **{"deadline": timedelta(seconds=5), **values},
+        **{"deadline": timedelta(seconds=30), **values},
     )
     await channel.open()
     try:

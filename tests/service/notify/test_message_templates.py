@@ -147,4 +147,4 @@ async def _until_said(world: World, replica: Replica, receiver: Receiver, part: 
         assert words in json.loads(hooks[-1].body)[part]
         return True
 
-    await eventually(said, 5.0)
+    await eventually(said)

@@ -7,6 +7,7 @@ import pytest
 
 from chassis.errors import Invalid, NotFound
 from chassis.ids import uuid7
+from tests.fixtures.eventually import PATIENCE
 from tests.service.notify.receivers import Receiver
 from tests.service.notify.world import IN_APP, World, a_page, first
 from tocsin.notify.v1 import inbox_service_pb2, page_service_pb2
@@ -108,7 +109,7 @@ async def test_positions_appear_in_order_under_many_writers(world: World) -> Non
     await asyncio.gather(
         *(world.page("alice", replica=replica) for _ in range(100) for replica in (world.notify, second))
     )
-    answers = await first(stream, 200, timeout=10)
+    answers = await first(stream, 200)
     assert [a.resume_token for a in answers] == [f"alice.{n}" for n in range(1, 201)]
     stream.cancel()
 
@@ -136,7 +137,7 @@ async def test_streams_end_when_notify_drains(world: World) -> None:
     stream = replica.watch("alice", "alice.0")
     await first(stream)
     ending = asyncio.create_task(world.stop())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await stream.read() is grpc.aio.EOF
     assert await stream.code() is grpc.StatusCode.OK
     await ending

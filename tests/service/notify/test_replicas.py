@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +24,8 @@ from services.notify.deliverer.leases import LEASE
 from services.notify.domain.delivery import Outcome
 from services.notify.domain.route import Status
 from services.notify.storage import acknowledgements, attempts, routes
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.ports import PORTS
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, status
 from tests.service.notify.world import RECEIPT_KEY, TOKEN_KEY, Replica, World, a_page
@@ -47,7 +47,7 @@ async def test_two_deliverers_never_send_the_same_page(world: World, receiver: R
             for n in range(0, 200, 20)
         )
     )
-    await receiver.got(200, timeout=20)
+    await receiver.got(200)
     await eventually(lambda: world.sql("select 1 from route_logs where status = 'PENDING'") == [])
     assert len(receiver.hooks) == len({hook.id for hook in receiver.hooks}) == 200
 
@@ -150,7 +150,7 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
     async with dying(world, point) as process:
         await world.stop()
         _accept_by_hand(world, page)
-        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
     await world.start()
     world.clock.advance(LEASE + timedelta(seconds=1))
     route = await world.becomes(page, "SENT")
@@ -192,7 +192,7 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_told_again(
     """Escalation has answered and notify dies before it is written; whoever comes after asks once more."""
     await world.webhook("alice", receiver)
     route = await world.becomes(await world.page("alice"), "SENT")
-    port = unused_port()
+    port = PORTS.take()
     async with dying(world, "acknowledge.after_answer", listen=f"127.0.0.1:{port}") as process:
         doomed = Replica(f"127.0.0.1:{port}", token=world.token("admin"))
         request = route_service_pb2.RecordReceiptRequest(
@@ -200,36 +200,29 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_told_again(
         )
         with pytest.raises(Unavailable):
             await doomed.routes.RecordReceipt(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
         await doomed.channel.close()
     assert world.escalation.acknowledged == [(route.alert_id, "alice")]
     world.clock.advance(FIRST_ASK)
-    await eventually(lambda: world.escalation.acknowledged == [(route.alert_id, "alice")] * 2, timeout=2)
+    await eventually(lambda: world.escalation.acknowledged == [(route.alert_id, "alice")] * 2)
     await eventually(lambda: world.sql("select answer from acknowledgements") == [("ACKNOWLEDGED",)])
 
 
 async def test_a_page_whose_answer_was_lost_is_told_once(world: World, receiver: Receiver) -> None:
     await world.webhook("alice", receiver)
-    port = unused_port()
+    port = PORTS.take()
     async with dying(world, "page.after_commit", listen=f"127.0.0.1:{port}") as process:
         doomed = Replica(f"127.0.0.1:{port}", token=world.token("admin"))
         page = a_page(["alice"])
         request = page_service_pb2.PageRequest(pages=[page])
         with pytest.raises(Unavailable):
             await doomed.pages.Page(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
         await doomed.channel.close()
     await world.notify.pages.Page(request)
     await world.becomes(page, "SENT")
     assert len(receiver.hooks) == 1
     assert len(await world.routes(page, 0)) == 2
-
-
-def unused_port() -> int:
-    """A port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def _accept_by_hand(world: World, page: page_service_pb2.Page) -> None:
@@ -315,9 +308,11 @@ async def test_a_cancelled_page_is_not_tried_again_and_one_that_got_through_coun
 
 
 async def test_notify_stops_while_an_endpoint_hangs(world: World, receiver: Receiver) -> None:
+    await world.stop()
+    await world.start(webhooks=world.patient_webhooks())
     await world.webhook("alice", receiver)
     receiver.always = receivers.hang
     await world.page("alice")
     await receiver.got(1)
-    async with asyncio.timeout(9):
+    async with asyncio.timeout(PATIENCE):
         await world.stop()

@@ -27,7 +27,7 @@ async def test_a_key_is_replaced_by_putting_a_new_one_first(world: World, receiv
         now = world.sql("select sealed_address, sealed_secret from contact_methods order by channel")
         return True if now[0][0] != before[0][0] and now[1][1] != before[1][1] else None
 
-    await eventually(resealed, 5.0)
+    await eventually(resealed)
     await restarted(world, secrets_key=ANOTHER)
     await world.page("alice")
     assert (await receiver.got())[0].signed_with(made.secret)
@@ -39,4 +39,4 @@ async def test_an_old_key_is_forgotten_when_it_has_ended(world: World) -> None:
         "update contact_methods set old_secret = sealed_secret, old_secret_until = now() - interval '1 s'"
     )
     await restarted(world)
-    await eventually(lambda: world.sql("select 1 from contact_methods where old_secret is null") or None, 5.0)
+    await eventually(lambda: world.sql("select 1 from contact_methods where old_secret is null") or None)

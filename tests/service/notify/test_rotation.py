@@ -94,7 +94,7 @@ async def test_keys_sealed_by_another_key_wait_for_it(world: World, receiver: Re
         (route,) = await world.routes(page)
         return route if "TOCSIN_SECRETS_KEY" in route.last_error else None
 
-    route = await eventually(waiting, 5.0)
+    route = await eventually(waiting)
     assert receiver.hooks == []
     await world.stop()
     await world.start()

@@ -20,8 +20,9 @@ from chassis.server import Server
 from cli.stack.nats import Nats
 from services.notify.channels.webhook import Webhooks
 from services.notify.config import Config
+from services.notify.domain.networks import Networks
 from services.notify.main import build
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
 from tests.service.notify.receivers import Receiver
@@ -179,7 +180,7 @@ class Replica:
 
     def __init__(self, address: str, *, token: str) -> None:
         self.address = address
-        self.channel = channel(address, token=token)
+        self.channel = channel(address, token=token, deadline=timedelta(seconds=PATIENCE))
         self.methods = contact_method_service_pb2_grpc.ContactMethodServiceStub(self.channel)
         self.pages = page_service_pb2_grpc.PageServiceStub(self.channel)
         self.routes = route_service_pb2_grpc.RouteServiceStub(self.channel)
@@ -243,6 +244,11 @@ class World:
         self._running.append(own)
         return replica
 
+    def patient_webhooks(self) -> Webhooks:
+        """Webhooks whose attempts last longer than any test waits: what hangs, hangs."""
+        networks = Networks(("127.0.0.0/8",))
+        return Webhooks(networks=networks, now=self.clock.now, deadline=timedelta(seconds=3 * PATIENCE))
+
     async def stop(self) -> None:
         """Stops every replica."""
         while self._running:
@@ -288,7 +294,7 @@ class World:
         return found.routes
 
     async def becomes(
-        self, page: page_service_pb2.Page, status: str, *, channel: Any = WEBHOOK, timeout: float = 5.0
+        self, page: page_service_pb2.Page, status: str, *, channel: Any = WEBHOOK, timeout: float = PATIENCE
     ) -> route_pb2.RouteLog:
         """The page's one route log by the channel, once it has the status."""
         wanted = route_pb2.RouteLog.Status.Value(status)
@@ -313,7 +319,7 @@ class World:
             assert route.status == wanted, f"{route}"
             return route
 
-        return await eventually(reached, 5.0)
+        return await eventually(reached)
 
     async def receipt(
         self,
@@ -386,11 +392,9 @@ async def world_on(database: TestDatabase, broker: Nats) -> AsyncIterator[World]
     gc.collect()  # frees connections whose opening was cancelled: "drop database" waits for such
 
 
-async def first(
-    stream: Any, count: int = 1, timeout: float = 5.0
-) -> list[inbox_service_pb2.WatchInboxResponse]:
+async def first(stream: Any, count: int = 1) -> list[inbox_service_pb2.WatchInboxResponse]:
     """The next answers of a stream."""
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(PATIENCE):
         answers = [await stream.read() for _ in range(count)]
     assert grpc.aio.EOF not in answers
     return answers

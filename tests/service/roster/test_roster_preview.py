@@ -90,9 +90,9 @@ async def test_a_year_of_three_layers_and_eight_people_is_quick(world: World) ->
     start = utc("2026-01-01T00:00")
     took = []
     for _ in range(10):
-        began = time.perf_counter()
+        began = time.process_time()
         shown = await preview(world, "web", start, start + 365 * DAY)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert len(shown.segments) > 1_000
     assert not shown.gaps
     assert min(took) < 0.1  # loose: the machine is shared; benches measure

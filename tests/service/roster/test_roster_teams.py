@@ -61,7 +61,7 @@ async def test_a_team_is_a_target_in_its_own_order(world: World) -> None:
     async def heard() -> bool:
         return await other.resolve("team://web") == ["bob", "ada"]
 
-    await eventually(heard, timeout=1)
+    await eventually(heard)
 
 
 async def test_every_wrong_field_of_a_team_is_named(world: World) -> None:

@@ -84,7 +84,7 @@ async def test_somebody_on_leave_is_passed_over_at_once_and_everywhere(world: Wo
     async def heard() -> bool:
         return await other.resolve("oncall://web", START + 12 * HOUR) == ["bob"]
 
-    await eventually(heard, timeout=1)
+    await eventually(heard)
     await world.leave("bob", START + 36 * HOUR, START + 37 * HOUR)
     assert await on_call(world, 4) == ["ada", "bob", "bob", ""]
     await world.roster.time_off.DeleteTimeOff(

@@ -18,6 +18,7 @@ from chassis.wire import timestamp
 from cli.stack.nats import Nats
 from services.roster.config import Config
 from services.roster.main import build
+from tests.fixtures.eventually import PATIENCE
 from tests.fixtures.postgres import TestDatabase
 from tocsin.roster.v1 import (
     events_pb2,
@@ -109,7 +110,11 @@ class World:
     async def caller(self, subject: str, scopes: Iterable[str] = ("roster:read", "roster:write")) -> Replica:
         """The first replica as somebody else calls it."""
         token = mint(KEY, subject=subject, scopes=scopes)
-        caller = Replica(self.roster.address, channel(self.roster.address, token=token), self.roster.clock)
+        caller = Replica(
+            self.roster.address,
+            channel(self.roster.address, token=token, deadline=timedelta(seconds=PATIENCE)),
+            self.roster.clock,
+        )
         self._stack.push_async_callback(caller.channel.close)
         return caller
 
@@ -124,7 +129,11 @@ class World:
         clock = Clock()
         service = await self._stack.enter_async_context(build(config, clock=clock))
         token = mint(KEY, subject="tester", scopes=scopes)
-        replica = Replica(service.address, channel(service.address, token=token), clock)
+        replica = Replica(
+            service.address,
+            channel(service.address, token=token, deadline=timedelta(seconds=PATIENCE)),
+            clock,
+        )
         self._stack.push_async_callback(replica.channel.close)
         self._replicas.append(replica)
         return replica
@@ -191,7 +200,7 @@ class World:
             shift_service_pb2.CreateOverrideRequest(override=override)
         )
 
-    async def events(self, kind: str, count: int, timeout: float = 5) -> list[Any]:
+    async def events(self, kind: str, count: int) -> list[Any]:
         """The first `count` events of a kind, in the order of the stream."""
         client = await nats.connect(self.broker.url(), inbox_prefix=b"_INBOX_tocsin")
         try:
@@ -201,7 +210,7 @@ class World:
             )
             found = []
             for _ in range(count):
-                message = await subscription.next_msg(timeout=timeout)
+                message = await subscription.next_msg(timeout=PATIENCE)
                 event = EVENTS[kind]()
                 event.ParseFromString(message.data)
                 found.append(event)

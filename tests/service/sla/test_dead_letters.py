@@ -24,7 +24,7 @@ async def buried(world: World, number: int) -> MessagingServiceStub:
         found = await admin.ListSlaDeadLetters(ListDeadLettersRequest())
         return len(found.dead_letters) == number
 
-    await eventually(there, timeout=15)
+    await eventually(there)
     return admin
 
 

@@ -79,7 +79,7 @@ async def test_the_service_joins_whatever_arrives(world: World) -> None:
     async def settled() -> bool:
         return await known(world.db) == expected
 
-    await eventually(settled, timeout=15)
+    await eventually(settled)
 
 
 async def test_what_happened_while_it_was_away_is_recorded(world: World) -> None:
@@ -109,7 +109,7 @@ async def test_a_broker_that_restarts_is_waited_for(world: World) -> None:
             return False
         return True
 
-    await eventually(published, timeout=20)
+    await eventually(published)
     await world.taken(history.events)
     assert (await known(world.db))[0].acked_by == "alice"
 

@@ -256,7 +256,7 @@ async def test_a_killed_rebuild_goes_on(db: Database) -> None:
             query = "select count(*) from pg_locks where not granted and relation = 'rollups'::regclass"
             return bool((await conn.execute(text(query))).scalar_one())
 
-        await eventually(waits, timeout=20)
+        await eventually(waits)
         working.cancel()
         await asyncio.wait([working])
     assert await wrong(db) > 0

@@ -32,7 +32,7 @@ async def ran(world: World, kind: SlaRun.Kind.ValueType, *, request_id: str = ""
         run = await admin.GetSlaRun(GetSlaRunRequest(run_id=made.run_id))
         return run if run.state == SlaRun.DONE else None
 
-    found = await eventually(over, timeout=20)
+    found = await eventually(over)
     assert found is not None
     return found
 

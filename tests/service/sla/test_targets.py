@@ -75,7 +75,7 @@ async def until_heard(world: World, *expected: tuple[str, History]) -> list[tupl
         events = await heard(world)
         return events if len(events) >= len(wanted) else None
 
-    events = await eventually(complete, timeout=20)
+    events = await eventually(complete)
     assert events is not None
     assert [(kind, alert) for kind, alert, _ in events] == wanted
     return events
@@ -191,8 +191,8 @@ async def test_at_risk_then_breached_once_by_two_replicas(world: World) -> None:
         events = await until_heard(world, ("sla.at_risk", late), ("sla.breached", late))
     rows = await written(world)
     for (_, _, at), written_at, due in zip(events, rows, (1, 2), strict=True):
-        assert timedelta() <= at - opened - due * SECOND < SECOND + machine.late
-        assert written_at - opened - due * SECOND < SECOND + 2 * machine.late
+        assert timedelta() <= at - opened - due * SECOND < SECOND + 2 * machine.late
+        assert written_at - opened - due * SECOND < SECOND + 3 * machine.late
     (breach,) = await breaches(world)
     assert (breach.alert_id, breach.target_id, breach.kind) == (
         str(late.alert_id),
@@ -206,22 +206,22 @@ async def test_at_risk_then_breached_once_by_two_replicas(world: World) -> None:
 
 async def test_what_was_due_while_nobody_was_there_is_told_at_once(world: World) -> None:
     """After a restart, once."""
-    await promise(world)
+    await promise(world, acknowledge_within=seconds(5), at_risk_share=0.99)  # long enough to stop before
     history = History(opened_at=await now(world))
     await world.tell(history.opened())
     await world.stop()
-    due = history.opened_at + 2 * SECOND
+    due = history.opened_at + 5 * SECOND
 
     async def over() -> bool:
         return await now(world) > due
 
-    await eventually(over, timeout=10)
+    await eventually(over)
     await world.replica()
     back = await now(world)
     async with noise(world) as machine:
         await world.replica()
         [(_, _, at)] = await until_heard(world, ("sla.breached", history))
-    assert at - back < SECOND + machine.late
+    assert at - back < SECOND + 2 * machine.late
     (breach,) = await breaches(world)
     assert not breach.HasField("settled_at")
 
@@ -235,7 +235,7 @@ async def test_late_news_takes_a_breach_back(world: World) -> None:
     async def broken() -> bool:
         return len(await breaches(world)) == 1
 
-    await eventually(broken, timeout=15)
+    await eventually(broken)
     assert (await budget(world)).broken == 1
     history.acknowledged(SECOND)
     await world.publish(history.events[1:])
@@ -265,7 +265,7 @@ async def test_budgets(world: World) -> None:
         found = await budget(world)
         return (found.made, found.kept, found.broken) == (5, 3, 1)
 
-    await eventually(told, timeout=15)
+    await eventually(told)
     found = await world.sla.GetSlaBudget(GetSlaBudgetRequest(target_id="quick"))
     assert found.acknowledge.share == pytest.approx(0.75)
     assert found.acknowledge.burn_rate == pytest.approx(5)
@@ -283,7 +283,7 @@ async def test_a_target_that_is_gone_promises_nothing(world: World) -> None:
     async def broken() -> bool:
         return len(await breaches(world)) == 1
 
-    await eventually(broken, timeout=15)
+    await eventually(broken)
     waiting = History(opened_at=await now(world))
     await world.tell(waiting.opened())
     await world.sla.DeleteSlaTarget(DeleteSlaTargetRequest(target_id="quick"))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -17,7 +18,7 @@ from chassis.db import Database
 from cli.stack.nats import Nats
 from services.sla.config import Config
 from services.sla.main import build
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.fixtures.postgres import TestDatabase
 from tests.unit.sla.histories import History
 from tocsin.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
@@ -56,7 +57,11 @@ class World:
 
     async def wire(self, *scopes: str) -> grpc.aio.Channel:
         """A channel to the newest replica, with a token of these scopes."""
-        made = channel(self.address, token=mint(KEY, subject="alice", scopes=scopes))
+        made = channel(
+            self.address,
+            token=mint(KEY, subject="alice", scopes=scopes),
+            deadline=timedelta(seconds=PATIENCE),
+        )
         self.lives[-1].push_async_callback(made.close)
         return made
 
@@ -95,7 +100,7 @@ class World:
         async def recorded() -> bool:
             return wanted <= set(await self.rows("select event_id::text from inbox"))
 
-        await eventually(recorded, timeout=15)
+        await eventually(recorded)
 
     async def rows(self, query: str) -> list[Any]:
         """The first column of a query on the service's schema."""

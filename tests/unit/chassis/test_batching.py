@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chassis.batching import GroupCommit
+from tests.fixtures.eventually import PATIENCE
 
 LONG = timedelta(hours=1)
 
@@ -104,7 +105,7 @@ async def test_it_waits_no_longer_than_it_may() -> None:
     await passes()
     tasks += start(group, 2)
     store.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*tasks) == [10, 20]
 
 

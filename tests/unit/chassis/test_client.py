@@ -11,7 +11,7 @@ import pytest
 from chassis.auth import Verifier
 from chassis.client import channel
 from chassis.server import Server
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -57,7 +57,7 @@ async def test_a_peer_may_take_its_time_to_greet(slowness: float) -> None:
     async with listening(delayed) as address:
         peer = channel(address)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await peer.channel_ready()
         finally:
             await peer.close()

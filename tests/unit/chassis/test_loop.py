@@ -13,7 +13,7 @@ from chassis.loop import DueLoop, reason_of
 from tests.fixtures.eventually import eventually
 
 LONG = timedelta(hours=1)
-SHORT = timedelta(milliseconds=100)
+SHORT = timedelta(milliseconds=60)
 
 
 class Work:
@@ -91,15 +91,15 @@ async def test_a_wake_before_the_start_is_not_lost_nor_doubled() -> None:
 async def test_it_runs_when_the_next_is_due() -> None:
     work = Work(timedelta(milliseconds=30))
     async with running(DueLoop("bell", work, poll=LONG)):
-        await eventually(lambda: len(work.runs) == 4)
-    assert all(0.029 <= gap < 1 for gap in work.gaps())
+        await eventually(lambda: len(work.runs) >= 4)
+    assert all(gap >= 0.029 for gap in work.gaps())
 
 
 async def test_it_runs_at_least_every_poll() -> None:
     for due_in in (None, LONG):
         work = Work(due_in)
         async with running(DueLoop("bell", work, poll=timedelta(milliseconds=30))):
-            await eventually(lambda: len(work.runs) == 3)  # noqa: B023
+            await eventually(lambda: len(work.runs) >= 3)  # noqa: B023
 
 
 async def test_it_runs_again_at_once_and_lets_others_run() -> None:
@@ -118,12 +118,15 @@ async def test_a_failure_is_counted_by_its_reason_and_retried_ever_more_slowly(e
     work.error = error
     loop = DueLoop("failing", work, poll=SHORT)
     async with running(loop):
-        await eventually(lambda: len(work.runs) == 5)
-        first, second, third, fourth = work.gaps()
-        assert (first >= 0.049, second >= 0.099, third >= 0.099, fourth < 1) == (True, True, True, True)
-        assert counted() - before >= 4
-        work.error = None
-        await eventually(lambda: len(work.runs) == 6)
+        await eventually(
+            lambda: len(work.runs) >= 12
+        )  # were the pause not bounded, it would be a minute by now
+        first, *others = work.gaps()
+        assert first >= 0.049
+        assert min(others) >= 0.059
+        assert counted() - before >= 11
+        work.error, runs = None, len(work.runs)
+        await eventually(lambda: len(work.runs) > runs)
 
 
 async def test_wakes_do_not_cut_a_retry_short() -> None:

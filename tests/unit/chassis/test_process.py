@@ -3,6 +3,7 @@
 import asyncio
 
 from chassis import process
+from tests.fixtures.eventually import PATIENCE
 
 
 async def test_a_loop_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -21,6 +22,6 @@ async def test_a_loop_that_swallows_a_cancellation_is_cancelled_again() -> None:
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await asyncio.wait_for(process._stop([task]), timeout=5)
+    await asyncio.wait_for(process._stop([task]), timeout=PATIENCE)
     assert task.cancelled()
     assert swallowed == 1

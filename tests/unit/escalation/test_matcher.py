@@ -112,9 +112,9 @@ def test_compares(text: str, value: str, matches: bool) -> None:
 def test_a_pattern_that_ruins_backtracking_engines_is_quick() -> None:
     """RE2 takes time in proportion to the text."""
     matcher = parse('a=~"(a+)+$"')
-    started = time.perf_counter()
+    started = time.process_time()
     assert not matcher.matches("a" * 1000 + "!")
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_a_pattern_too_large_is_refused() -> None:

@@ -125,9 +125,9 @@ def test_what_is_refused(rrule: str, said: str) -> None:
 def test_an_old_rule_is_not_walked_through() -> None:
     """A window is found at once, however long ago the rule began."""
     start, now = local(1970, 1, 1, 22), local(2026, 3, 1, 23)
-    began = time.perf_counter()
+    began = time.process_time()
     first = next(Recurrence("FREQ=DAILY;BYHOUR=20,22", "Europe/Berlin", NIGHT).windows(start, now))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert first[0] == local(2026, 3, 1, 20)
 
 

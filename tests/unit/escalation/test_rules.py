@@ -152,7 +152,7 @@ def test_a_thousand_silences_of_unanchored_patterns_cost_little() -> None:
 
 
 def _seconds(rules: Rules, facts: Facts) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     assert rules.silenced_by(facts, NOW) is None
     assert rules.aggregated_by(facts) is None
-    return time.perf_counter() - started
+    return time.process_time() - started

@@ -42,9 +42,9 @@ async def test_the_levels_follow_one_another(stage: World) -> None:
     await two_levels(stage)
     alert = await stage.here.open(policy_id="p")
     assert await stage.pages(1) == [("disk full", 1, ["alice"])]
-    stage.advance(seconds=58)
+    stage.advance(seconds=50)
     assert await stage.here.run() == []
-    stage.advance(seconds=3)
+    stage.advance(seconds=11)
     assert (await stage.pages(2))[1] == ("disk full", 2, ["bob"])
     stage.advance(seconds=61)
     await eventually(lambda: exhausted(stage, alert))
@@ -281,6 +281,11 @@ async def waiting(stage: World) -> tuple[int, bool]:
     return attempts, ready
 
 
+async def not_claimed(stage: World) -> bool:
+    """Whether the one page that waits was never claimed, and may be now."""
+    return await waiting(stage) == (0, True)
+
+
 async def test_no_page_is_claimed_while_notify_cannot_be_reached(stage: World) -> None:
     """So none waits for a lease or a pause when it is back, however long it was away and whoever was killed meanwhile."""
     await two_levels(stage)
@@ -288,7 +293,7 @@ async def test_no_page_is_claimed_while_notify_cannot_be_reached(stage: World) -
     before = missed("pager")
     await stage.steps(await stage.here.open("waits", policy_id="p"), 1)
     await eventually(lambda: missed("pager") > before)
-    assert await waiting(stage) == (0, True)
+    await eventually(lambda: not_claimed(stage))
     await stage.notify.start()
     assert await stage.pages(1) == [("waits", 1, ["alice"])]
 

@@ -48,6 +48,7 @@ async def bus(broker: Nats) -> AsyncIterator[Bus]:
     """The administrator's."""
     bus = Bus(broker.url(), name="tocsin")
     await bus.connect()
+    await eventually(lambda: bus.connected)
     await bus.ensure_stream(STREAM, ["alert.>"])
     yield bus
     await bus.close()

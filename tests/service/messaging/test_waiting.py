@@ -18,7 +18,7 @@ from cli.stack.nats import Nats
 from messaging import waiting
 from messaging.api import MessagingApi
 from messaging.waiting import AGAIN, AT_ONCE, Bypass
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import PATIENCE, eventually
 from tests.fixtures.postgres import TestDatabase
 from tests.service.chassis.conftest import running
 from tocsin.messaging.v1 import messaging_pb2
@@ -82,9 +82,11 @@ async def happen(db: Database, *subjects: str, kind: str = "alert.closed", ago: 
 
 
 async def test_what_waits_is_handled_once_and_in_order(
-    owner: Database, hearing: Hearing, broker: Nats
+    owner: Database, hearing: Hearing, broker: Nats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the types that the consumer takes, what has waited for some seconds; also when the broker brings it later."""
+    monkeypatch.setattr(waiting, "PATIENCE", timedelta(seconds=PATIENCE))
+    assert waiting.PATIENCE < LONG_AGO
     await happen(owner, "a", "b")
     await happen(owner, "of another type", kind="alert.opened")
     await happen(owner, "the broker may still take it", ago=timedelta())

@@ -1,5 +1,6 @@
 """No attempt falls into quiet hours, whatever made it due then; no page is lost to them, and nobody waits for their end."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -18,8 +19,8 @@ QUIET, FAILED_OVER = route_pb2.RouteLog.QUIET_HOURS, route_pb2.RouteLog.FAILED_O
 
 
 def quiet(world: World, start: timedelta, end: timedelta) -> list[contact_method_pb2.QuietHours]:
-    """Quiet hours from and to so long from now, to the minute."""
-    now = world.clock.now()
+    """Quiet hours from and to so long from now, to the nearest minute: neither begins or ends within half a minute."""
+    now = world.clock.now() + MINUTE / 2
     begins, ends = (f"{now + span:%H:%M}" for span in (start, end))
     return [contact_method_pb2.QuietHours(start_time=begins, end_time=ends, time_zone="UTC")]
 
@@ -155,9 +156,10 @@ async def test_what_was_gathered_until_they_began_waits_unless_something_critica
 async def test_quiet_hours_that_are_set_while_a_page_waits_count(world: World, receiver: Receiver) -> None:
     made = await world.webhook("alice", receiver, delay=5 * MINUTE)
     page = await world.page("alice", severity="HIGH")
+    start, end = (f"{world.clock.now() + hours:%H:%M}" for hours in (-60 * MINUTE, 60 * MINUTE))
     world.sql(
         "update contact_methods set quiet_hours = %s::jsonb",
-        '[{"start": "00:00", "end": "23:59", "time_zone": "UTC", "weekdays": []}]',
+        json.dumps([{"start": start, "end": end, "time_zone": "UTC", "weekdays": []}]),
     )
     world.clock.advance(5 * MINUTE + FAIL_OVER_AFTER)
 

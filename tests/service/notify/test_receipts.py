@@ -290,7 +290,7 @@ async def test_nothing_is_claimed_while_escalation_cannot_be_reached(
     await acknowledged(world, routes[:5])
     await eventually(lambda: missed() >= before + 2)
     await acknowledged(world, routes[5:])
-    assert waiting(world) == [(0, True)]
+    await eventually(lambda: waiting(world) == [(0, True)])
     assert asked_in_vain() == vain + len(routes), "at once, and never since"
     await world.escalation.start()
     await told(world, routes)

@@ -62,8 +62,8 @@ async def test_what_is_being_tried_is_left_alone_however_long_it_takes(
     page = await world.page("alice")
     await receiver.got(1)
     ((first,),) = world.sql("select due_at from route_logs where status = 'PENDING'")
-    for _ in range(2):
-        world.clock.advance(LEASE / 3)
+    for _ in range(3):
+        world.clock.advance(LEASE / 4)
         stretched = f"select 1 from route_logs where status = 'PENDING' and due_at > '{first}'"
         await eventually(partial(world.sql, stretched))
         ((first,),) = world.sql("select due_at from route_logs where status = 'PENDING'")
@@ -150,7 +150,7 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
     async with dying(world, point) as process:
         await world.stop()
         _accept_by_hand(world, page)
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
     await world.start()
     world.clock.advance(LEASE + timedelta(seconds=1))
     route = await world.becomes(page, "SENT")
@@ -200,7 +200,7 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_told_again(
         )
         with pytest.raises(Unavailable):
             await doomed.routes.RecordReceipt(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
         await doomed.channel.close()
     assert world.escalation.acknowledged == [(route.alert_id, "alice")]
     world.clock.advance(FIRST_ASK)
@@ -217,7 +217,7 @@ async def test_a_page_whose_answer_was_lost_is_told_once(world: World, receiver:
         request = page_service_pb2.PageRequest(pages=[page])
         with pytest.raises(Unavailable):
             await doomed.pages.Page(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
         await doomed.channel.close()
     await world.notify.pages.Page(request)
     await world.becomes(page, "SENT")

@@ -27,7 +27,7 @@ async def exported(replica: Replica, **values: object) -> tuple[str, bytes]:
 
 
 async def test_every_decision_has_its_line(world: World, receiver: Receiver) -> None:
-    receiver.script = [status(500, body=b"=cmd|' /C calc'!A0")]
+    receiver.always = status(500, body=b"=cmd|' /C calc'!A0")
     await world.webhook("alice", receiver)
     await world.webhook("alice", receiver, path="/off", enabled=False)
     await world.webhook("alice", receiver, path="/bad", min_severity=alert_pb2.Severity.CRITICAL)

@@ -47,8 +47,6 @@ class Database:
             pool_use_lifo=True,  # few connections, whose statements are prepared, rather than each in turn
             connect_args={"application_name": f"tocsin-{name}", "prepare_threshold": 1, **ALIVE},
         )
-        # Without transactions: the ROLLBACK that ends one makes the driver drop every prepared statement.
-        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._checking: asyncio.Task[None] | None = None
         self._raw = psycopg_pool.AsyncConnectionPool(
             self.dsn,
@@ -87,9 +85,17 @@ class Database:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading, each statement by itself, as of the moment at which it begins."""
+        """A connection for reading, each statement by itself, as of the moment at which it begins.
+
+        Without transactions: the ROLLBACK that ends one makes the driver drop every prepared statement.
+        """
         with _typed():
-            async with self._reading.connect() as conn:
+            async with self.engine.connect() as conn:
+                try:  # an engine that has this option loses the connection when who asked leaves meanwhile
+                    await conn.execution_options(isolation_level="AUTOCOMMIT")
+                except BaseException:
+                    await conn.invalidate()  # ready by half, and good for nobody
+                    raise
                 yield conn
 
     @asynccontextmanager
@@ -116,10 +122,8 @@ def _typed() -> Iterator[None]:
         yield
     except exc.TimeoutError:
         raise Unavailable("no database connection is free", reason="DATABASE_BUSY") from None
-    except exc.DBAPIError as error:
-        raise _translate(error.orig) or error from error
-    except psycopg.Error as error:
-        raise _translate(error) or error from error
+    except (exc.DBAPIError, psycopg.Error) as error:
+        raise _translate(getattr(error, "orig", error)) or error from error
 
 
 def _translate(error: BaseException | None) -> Exception | None:

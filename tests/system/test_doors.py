@@ -148,7 +148,9 @@ async def test_the_readme_can_be_followed_word_for_word(world: World, tmp_path: 
             (tmp_path / f"{number}.py").write_text(block)
             run = f".venv/bin/python -u {number}.py"
             if "async for" in block:  # it would go on for ever; what it is to say is enough
-                run = f"sed '/alert.opened /q' < <(exec timeout 60 {run} 2>&1); kill $! || true"
+                said = f"{number}.out"
+                heard = f"grep -q '^alert.opened ' {said} || ! kill -0 $!"
+                run = f"timeout 60 {run} >{said} 2>&1 & until {heard}; do sleep 0.1; done; kill $! || true; cat {said}"
             script.append(run)
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", "\n".join(script), cwd=tmp_path, env=dict(os.environ),

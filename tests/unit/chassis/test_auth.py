@@ -42,6 +42,14 @@ async def test_admin_covers_every_scope() -> None:
         "Bearer " + auth.mint(OTHER, subject="ada", scopes=["admin"]),
         bearer(ttl=timedelta(seconds=-1)),
     ],
+    ids=[
+        "nonsense",
+        "another scheme",
+        "nothing",
+        "no token",
+        "another key",
+        "expired",
+    ],  # the same in each worker
 )
 async def test_what_is_no_valid_token_is_unauthenticated(header: str) -> None:
     """Forged, expired, of another scheme, or nothing."""

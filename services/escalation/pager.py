@@ -42,6 +42,7 @@ class Pager:
         self._db = db
         self._notify = notify
         self._clock = clock
+        self._behind = False  # more waited than was claimed: it may be one team's storm
         self._loop = DueLoop("pager", self._work, poll=timedelta(milliseconds=500))
 
     def wake(self) -> None:
@@ -57,7 +58,8 @@ class Pager:
         now = self._clock.now()
         until = now + LEASE
         async with self._db.raw() as conn:
-            claimed = await storage.claim_pages(conn, now=now, until=until, limit=BATCH)
+            claimed = await storage.claim_pages(conn, now=now, until=until, limit=BATCH, fair=self._behind)
+            self._behind = len(claimed) == BATCH
             if not claimed:
                 at = await storage.next_page_at(conn)
                 return None if at is None else max(at - self._clock.now(), PAUSE)

@@ -129,6 +129,7 @@ class Steps:
         self._claiming = asyncio.Lock()
         self._ended = asyncio.Condition()
         self._slow: dict[str, float] = {}
+        self._behind = False  # more was due than was claimed: it may be one team's storm
 
     @property
     def busy(self) -> bool:
@@ -175,8 +176,17 @@ class Steps:
             now, claim = self._clock.now(), uuid7()
             async with self._db.raw() as conn:
                 due = await timers.claim(
-                    conn, claim, now=now, until=now + LEASE, limit=BATCH, ids=alert_ids, but=but
+                    conn,
+                    claim,
+                    now=now,
+                    until=now + LEASE,
+                    limit=BATCH,
+                    ids=alert_ids,
+                    but=but,
+                    fair=self._behind and not alert_ids,
                 )
+            if not alert_ids:
+                self._behind = len(due) == BATCH
             if not due:
                 return None
             crashpoint("engine.after_claim")

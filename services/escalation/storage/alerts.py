@@ -51,8 +51,8 @@ with input as materialized (
     on conflict (dedup_key) where dedup_key <> '' and state <> '{State.CLOSED}' do nothing
     returning alert_id
 ), armed as (
-    insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at)
-    select alert_id, kind, due_at, 1, 0, '{Reason.INITIAL}', '{{}}', due_at
+    insert into timers (alert_id, kind, due_at, level, round, reason, targets, ready_at, policy_id)
+    select alert_id, kind, due_at, 1, 0, '{Reason.INITIAL}', '{{}}', due_at, policy_id
     from input join opened using (alert_id) cross join lateral (values
         ('{Kind.ESCALATE}', case when state = '{State.OPEN}' then opened_at end),
         ('{Kind.STEADY}', steady_at), ('{Kind.CLOSE}', close_at)) timer (kind, due_at)

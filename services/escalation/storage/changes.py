@@ -39,11 +39,13 @@ _WRITE = text(
     ), unsent as (
         delete from pages where alert_id = any (:hushed)
     ), armed as (
-        insert into timers (alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, ready_at)
-        select alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, due_at
+        insert into timers
+            (alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, ready_at, policy_id)
+        select alert_id, kind, due_at, level, round, reason, targets, told, hurry, people, due_at, policy_id
         from json_to_recordset(:timers) as timer (
             alert_id uuid, kind text, due_at timestamptz, level smallint, round smallint, reason text,
             targets text[], told boolean, hurry boolean, people text[])
+        join alerts using (alert_id)
         on conflict (alert_id, kind) do update set
             due_at = excluded.due_at, level = excluded.level, round = excluded.round,
             reason = excluded.reason, targets = excluded.targets, told = excluded.told,
@@ -57,8 +59,8 @@ _WRITE = text(
             (execution_id, alert_id, policy_id, level, reason, targets, recipients, at, stale, catch_all)
         select * from step
     ), paged as (
-        insert into pages (execution_id, alert_id, ready_at, attempts)
-        select execution_id, alert_id, at, 0 from step where recipients <> '{{}}'
+        insert into pages (execution_id, alert_id, ready_at, attempts, policy_id)
+        select execution_id, alert_id, at, 0, policy_id from step where recipients <> '{{}}'
     ), turned as (
         insert into turns (policy_id, level, told)
         select * from json_to_recordset(:turns) as turn (policy_id text, level smallint, told text[])

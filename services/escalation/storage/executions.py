@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.escalation.domain.alert import Alert, Execution, Severity, State
 from services.escalation.domain.timer import Reason, Timer
+from services.escalation.storage.fairness import fairly
 from services.escalation.tables.alerts import coverage, executions
 
 _EXECUTION: LiteralString = (
@@ -24,11 +25,14 @@ _ALERT: LiteralString = """alert_id, dedup_key, title, description, severity, so
     escalation_level, suppressed_by, parent_alert_id, version, integration_id, flapping, exhausted_at"""
 _COLUMNS = len(executions.c)
 
-_CLAIM_PAGES: LiteralString = f"""
-with due as (
-    select execution_id from pages where ready_at <= %(now)b
-    order by ready_at, execution_id limit %(limit)b for update skip locked
-), claimed as (
+_LONGEST: LiteralString = """
+select execution_id from pages where ready_at <= %(now)b
+order by ready_at, execution_id limit %(limit)b for update skip locked"""
+
+
+def _claiming(due: LiteralString) -> LiteralString:
+    return f"""
+with due as ({due}), claimed as (
     update pages set ready_at = %(until)b, attempts = attempts + 1 from due
     where pages.execution_id = due.execution_id returning pages.execution_id
 )
@@ -36,6 +40,9 @@ select {", ".join(f"e.{name.strip()}" for name in _EXECUTION.split(","))},
     {", ".join(f"a.{name.strip()}" for name in _ALERT.split(","))}
 from claimed join executions e using (execution_id) join alerts a using (alert_id)
 order by e.at, e.execution_id"""
+
+
+_CLAIM_PAGES, _CLAIM_PAGES_FAIRLY = _claiming(_LONGEST), _claiming(fairly("pages", "execution_id"))
 
 _ACCEPTED: LiteralString = "delete from pages where execution_id = any (%b)"
 _RETRY: LiteralString = """
@@ -92,14 +99,17 @@ async def told_since(conn: AsyncConnection, handovers: Sequence[Timer]) -> dict[
     return {alert_id: frozenset(people) for alert_id, people in told.items()}
 
 
-async def claim_pages(conn: RawConnection, *, now: datetime, until: datetime, limit: int) -> list[Page]:
+async def claim_pages(
+    conn: RawConnection, *, now: datetime, until: datetime, limit: int, fair: bool = False
+) -> list[Page]:
     """Claims up to `limit` pages until `until`, those first that wait longest.
 
+    `fair` is for when more than that wait: then every policy has some.
     A page of an alert that somebody has taken meanwhile is not among them: taking it deletes its pages.
     """
     values = {"now": now, "until": until, "limit": limit}
     async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
-        rows = await (await cursor.execute(_CLAIM_PAGES, values)).fetchall()
+        rows = await (await cursor.execute(_CLAIM_PAGES_FAIRLY if fair else _CLAIM_PAGES, values)).fetchall()
     return [Page(_execution(row[:_COLUMNS]), _alert(row[_COLUMNS:])) for row in rows]
 
 

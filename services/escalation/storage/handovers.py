@@ -20,7 +20,7 @@ ALERTS = 5_000
 
 _ARM = text(
     f"""with concerned as (
-        select alert_id, escalation_level
+        select alert_id, escalation_level, policy_id
         from alerts left join escalation_policies using (policy_id)
         where state <> '{State.CLOSED}' and snoozed_until is null and escalation_level > 0
             and (state = '{State.OPEN}' and coalesce(handover, '') <> '{Handover.OFF}'
@@ -37,8 +37,9 @@ _ARM = text(
                     and targets @> cast(:targets as text[]) and people @> cast(:incoming as text[]))
         order by alert_id limit {ALERTS}
     )
-    insert into timers (alert_id, kind, due_at, level, round, reason, targets, people, ready_at)
-    select alert_id, '{Kind.HANDOVER}', :at, escalation_level, 0, '{Reason.SHIFT_HANDOVER}', :targets, :incoming, :now
+    insert into timers (alert_id, kind, due_at, level, round, reason, targets, people, ready_at, policy_id)
+    select alert_id, '{Kind.HANDOVER}', :at, escalation_level, 0, '{Reason.SHIFT_HANDOVER}', :targets, :incoming, :now,
+        policy_id
     from concerned
     on conflict (alert_id, kind) do update set
         due_at = least(timers.due_at, excluded.due_at), level = excluded.level, ready_at = excluded.ready_at,

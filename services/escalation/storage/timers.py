@@ -15,21 +15,31 @@ from sqlalchemy.types import Uuid
 
 from services.escalation.domain.alert import Alert, Severity
 from services.escalation.domain.timer import Kind, Reason, Timer
+from services.escalation.storage.fairness import fairly
 from services.escalation.tables.alerts import alerts, timers
 
 _FIELDS = [timers.c[name] for name in Timer._fields]
 
-_CLAIM: LiteralString = """
+_LONGEST: LiteralString = """
+select alert_id, kind from timers
+where ready_at <= %(now)b and (%(ids)b::uuid[] is null or alert_id = any (%(ids)b))
+    and alert_id <> all (%(but)b)
+order by ready_at limit %(limit)b for update skip locked"""
+
+
+def _claiming(due: LiteralString) -> LiteralString:
+    return f"""
 update timers set ready_at = %(until)b, claim = %(claim)b
-from (
-    select alert_id, kind from timers
-    where ready_at <= %(now)b and (%(ids)b::uuid[] is null or alert_id = any (%(ids)b))
-        and alert_id <> all (%(but)b)
-    order by ready_at limit %(limit)b for update skip locked
-) due join alerts using (alert_id)
+from ({due}) due join alerts using (alert_id)
 where timers.alert_id = due.alert_id and timers.kind = due.kind
-returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, told, hurry, people, policy_id,
+returning timers.alert_id, timers.kind, due_at, level, round, reason, targets, told, hurry, people, alerts.policy_id,
     severity"""
+
+
+_CLAIM, _CLAIM_FAIRLY = (
+    _claiming(_LONGEST),
+    _claiming(fairly("timers", "alert_id, kind", "alert_id <> all (%(but)b)")),
+)
 
 _NEXT: LiteralString = "select min(ready_at) from timers"
 
@@ -52,10 +62,11 @@ async def claim(
     limit: int,
     ids: Collection[UUID] = (),
     but: Collection[UUID] = (),
+    fair: bool = False,
 ) -> list[Due]:
     """Claims up to `limit` timers that are due, of these alerts or of all `but` some, those first that are due longest.
 
-    Nobody else gets them before `until`; one that another replica is just claiming is passed over.
+    `fair`, of all, is for when there are more: then every policy has some. Nobody else gets them before `until`; one that another replica is just claiming is passed over.
     """
     values = {
         "until": until,
@@ -66,7 +77,7 @@ async def claim(
         "but": list(but),
     }
     async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
-        rows = await (await cursor.execute(_CLAIM, values)).fetchall()
+        rows = await (await cursor.execute(_CLAIM_FAIRLY if fair else _CLAIM, values)).fetchall()
     return [Due(_timer(row[:-2]), row[-2], Severity(row[-1])) for row in rows]
 
 

@@ -78,6 +78,7 @@ pages = Table(
     Column("alert_id", Uuid, nullable=False),
     Column("ready_at", INSTANT, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("policy_id", Text, nullable=False),
 )
 """Executions that notify has not accepted yet."""
 
@@ -96,6 +97,7 @@ timers = Table(
     Column("people", ARRAY(Text, as_tuple=True), nullable=False),
     Column("ready_at", INSTANT, nullable=False),
     Column("claim", Uuid),
+    Column("policy_id", Text, nullable=False),
 )
 """`ready_at`: from when on a replica may claim the timer: when it is due, or when another's lease runs out."""
 

@@ -6,6 +6,7 @@ import signal
 import psycopg
 import pytest
 
+from services.escalation.steps import BATCH
 from tests.fixtures.eventually import eventually
 from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, reviewed, silence
 from tests.service.escalation.test_engine import process, taken
@@ -41,6 +42,24 @@ async def test_a_step_that_cannot_be_written_delays_no_other(stage: World) -> No
         await conn.execute("drop trigger refuse on executions")
     stage.advance(seconds=31)
     assert (await stage.pages(6))[5] == ("poison", 1, ["ada"])
+
+
+async def test_a_storm_of_one_policy_does_not_hold_up_another(stage: World) -> None:
+    """Neither its steps nor its pages stand behind all that were due before."""
+    await stage.replica(engine=False)
+    await stage.stop(stage.here)
+    for name in ("calm", "stormy"):
+        await stage.here.policy(name, ([f"responder://{name}"], 600))
+    storm = [TriggerAlertRequest(title="storm", policy_id="stormy") for _ in range(3 * BATCH)]
+    await stage.here.batch(*storm)
+    await stage.here.open("calm", policy_id="calm")
+    steps = [step.policy_id for step in await stage.here.run()]
+    assert (len(steps), steps.index("calm") < 2 * BATCH) == (len(storm) + 1, True)
+    await stage.here.open("calm too", policy_id="calm")
+    await stage.here.run()
+    await stage.replica()
+    pages = [title for title, _, _ in await stage.pages(len(storm) + 2)]
+    assert pages.index("calm too") < 2 * BATCH
 
 
 async def put_off(stage: World) -> bool:

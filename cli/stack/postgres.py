@@ -44,7 +44,7 @@ UNSAFE = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "300",
-    "authentication_timeout": "2s",
+    "authentication_timeout": "5s",
 }
 """For data that nobody will miss: a test's. A client that is torn down while it logs in holds its database no longer."""
 

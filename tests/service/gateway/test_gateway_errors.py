@@ -22,6 +22,7 @@ from chassis.errors import (
     Unavailable,
     Unimplemented,
 )
+from tests.fixtures.ports import PORTS
 from tests.service.gateway.stage import Stage, stage_over, standing_in
 
 KINDS = [
@@ -140,17 +141,16 @@ async def test_a_query_that_is_not_utf8(stage: Stage) -> None:
 
 
 async def test_a_service_that_is_away_and_comes_back() -> None:
-    async with standing_in() as services:
-        address = services.server.address
-        async with stage_over(services) as stage:
+    address = f"127.0.0.1:{PORTS.take()}"
+    async with standing_in(address) as services, stage_over(services) as stage:
+        assert (await stage.api("GET", "/alerts/a1")).status == 200
+        await services.server.grpc.stop(None)
+        away = await stage.api("POST", "/alerts", {"title": "x"})
+        assert (away.status, away.error["status"]) == (503, "UNAVAILABLE")
+        assert away.headers["retry-after"] == "1"
+        assert address.rpartition(":")[2] not in away.text
+        async with standing_in(address):
             assert (await stage.api("GET", "/alerts/a1")).status == 200
-            await services.server.grpc.stop(None)
-            away = await stage.api("POST", "/alerts", {"title": "x"})
-            assert (away.status, away.error["status"]) == (503, "UNAVAILABLE")
-            assert away.headers["retry-after"] == "1"
-            assert address.rpartition(":")[2] not in away.text
-            async with standing_in(address):
-                assert (await stage.api("GET", "/alerts/a1")).status == 200
 
 
 async def test_a_service_that_hangs(stage: Stage) -> None:

@@ -24,6 +24,7 @@ from services.roster.config import Config as RosterConfig
 from services.sla import main as sla
 from services.sla.config import Config as SlaConfig
 from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
 
 KEY = "a key for tests alone, long enough"
@@ -83,7 +84,8 @@ class Installation:
             await self.stop(name)
 
     def _build(self, name: str) -> Any:
-        listen = {"listen": self.addresses.get(name, "127.0.0.1:0")}
+        # Not a port that outgoing connections use: one of them might take it while the service is stopped.
+        listen = {"listen": self.addresses.get(name) or f"127.0.0.1:{PORTS.take()}"}
         common: Json = {"token_key": KEY, **listen, **self.told, **self.told_each.get(name, {})}
         if name != "roster" and "roster" in self.addresses:
             common["roster_address"] = self.addresses["roster"]

@@ -18,6 +18,7 @@ from services.notify.channels.webhook import Webhooks
 from services.notify.domain.contact_method import generated_secret
 from services.notify.domain.delivery import Answer, Message, Rejected, Retry, Sent
 from services.notify.domain.networks import Networks
+from tests.fixtures.ports import PORTS
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, receiving, status
 
@@ -178,10 +179,8 @@ async def test_a_connection_that_is_cut(receiver: Receiver) -> None:
 
 
 async def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
     async with webhooks() as channel:
-        found = await channel.send(a_message(f"http://127.0.0.1:{port}/"))
+        found = await channel.send(a_message(f"http://127.0.0.1:{PORTS.take()}/"))
     assert isinstance(found, Retry)
     assert found.reason.startswith("no connection: ")
 

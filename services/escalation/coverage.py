@@ -32,7 +32,7 @@ class Coverage:
         self._asking = asyncio.Semaphore(AT_ONCE)
 
     async def of(
-        self, targets: Collection[str], at: datetime, *, within: timedelta = DEADLINE
+        self, targets: Collection[str], at: datetime, *, within: timedelta | None = None
     ) -> Mapping[str, Cover]:
         """The cover of each target at an instant; without the targets that nobody can say anything about.
 
@@ -40,6 +40,7 @@ class Coverage:
         """
         if not targets:
             return {}
+        within = within or DEADLINE
         try:
             told = await self._ask(targets, at, within)
         except DomainError as error:

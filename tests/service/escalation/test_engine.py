@@ -231,6 +231,7 @@ async def test_who_is_on_call_is_asked_again_as_soon_as_roster_is_back(stage: Wo
     await eventually(known(stage, "alice"))
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_roster_that_does_not_answer_is_away(stage: World) -> None:
     """After a second the page goes out."""
     await stage.here.policy("p", (["oncall://db"], 60), (["oncall://db"], 60))

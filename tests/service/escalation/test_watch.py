@@ -251,6 +251,7 @@ async def level_2(stage: World, alert: Alert) -> list[Any]:
     return steps if len(steps) > 1 else []
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_policy_that_roster_is_slow_about_delays_no_other(stage: World) -> None:
     """Not in the same batch, nor in those after it; and the slow one is told by what is known."""
     stage.roster.on_call = {"oncall://slow": ["sue"], "oncall://quick": ["ada"]}

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from cli.stack.child import exists
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, PATIENCE, eventually
 from tests.fixtures.stack import Up, running
 
 SERVICES = ("roster", "escalation", "notify", "sla", "gateway")
@@ -122,7 +122,7 @@ async def test_every_process_tells_of_what_waits_in_it(shared: Up) -> None:
 
 def test_a_second_up_on_the_same_data_is_refused(shared: Up) -> None:
     second = Up(shared.data_dir)
-    assert second.process.wait(3 * PATIENCE) == 1
+    assert second.process.wait(BORN) == 1
     assert f"in use by another tocsin up (pid {shared.process.pid})" in second.said()
     assert call(shared, "GET", "/alerts")[0] == 200
 
@@ -131,7 +131,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         up = Up(tmp_path / "data", gateway=f"127.0.0.1:{port}")
-        assert up.process.wait(3 * PATIENCE) == 1
+        assert up.process.wait(BORN) == 1
     assert f"127.0.0.1:{port} is taken" in up.said()
     assert not up.path.exists()
 
@@ -140,7 +140,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 async def test_a_killed_process_is_started_again_at_its_address(shared: Up, name: str) -> None:
     before = shared.state
     os.kill(before["pids"][name], signal.SIGKILL)
-    await eventually(lambda: shared.state["pids"][name] != before["pids"][name], timeout=2 * PATIENCE)
+    await eventually(lambda: shared.state["pids"][name] != before["pids"][name], timeout=BORN)
     alert_id = ""
 
     def answers() -> bool:
@@ -151,7 +151,7 @@ async def test_a_killed_process_is_started_again_at_its_address(shared: Up, name
             return False
         return True
 
-    await eventually(answers, timeout=3 * PATIENCE)
+    await eventually(answers, timeout=BORN)
     assert call(shared, "GET", f"/alerts/{alert_id}")[0] == 200
     assert {key: shared.state[key] for key in ("gateway", "grpc", "nats")} == {
         key: before[key] for key in ("gateway", "grpc", "nats")
@@ -189,7 +189,7 @@ def test_an_ephemeral_stack_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_is_stopped_while_it_starts(tmp_path: Path) -> None:
     up = Up(tmp_path / "data")
-    deadline = time.monotonic() + 3 * PATIENCE
+    deadline = time.monotonic() + BORN
     while "is ready" not in up.said():
         assert time.monotonic() < deadline, up.said()
         time.sleep(0.01)

@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import uuid7
 from chassis.inbox import Consumer, fresh
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, PATIENCE, eventually
 from tests.service.chassis.actor import STREAM, SUBJECTS, consumer_of, count
 from tests.service.chassis.conftest import Spawn, running, scalar
 
@@ -118,7 +118,7 @@ async def test_a_consumer_killed_after_its_commit_gets_the_events_again(
     monkeypatch.setattr("chassis.bus.ACK_WAIT", 1)  # seconds until what was not acknowledged comes again
     await tell(bus, [(uuid7(), b"ok") for _ in range(10)])
     killed = spawn("consumer", crash="consumer.after_commit")
-    assert await asyncio.to_thread(killed.wait, 3 * PATIENCE) == -signal.SIGKILL
+    assert await asyncio.to_thread(killed.wait, BORN) == -signal.SIGKILL
     committed = await scalar(db, EFFECTS)
     assert committed > 0
     redelivered: list[int] = []

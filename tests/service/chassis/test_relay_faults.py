@@ -12,7 +12,7 @@ from chassis.bus import Bus
 from chassis.cloudevents import Message
 from chassis.db import Database
 from cli.stack.nats import Nats
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, eventually
 from tests.service.chassis.actor import STREAM, SUBJECTS, consumer_of, relay_of
 from tests.service.chassis.conftest import (
     Heard,
@@ -47,7 +47,7 @@ async def test_a_relay_killed_around_publishing(db: Database, bus: Bus, spawn: S
     await ring(db, "bell", range(50))
     relay = spawn("relay", crash=crash)
     async with running(heard.run(), consumer_of(db, bus).run()):
-        assert await asyncio.to_thread(relay.wait, 3 * PATIENCE) == -signal.SIGKILL
+        assert await asyncio.to_thread(relay.wait, BORN) == -signal.SIGKILL
         assert await unpublished(db) == 50
         if crash == "relay.after_publish":
             await eventually(lambda: len(heard.events) == 50)
@@ -72,7 +72,7 @@ async def test_a_stopped_leader_is_replaced_and_harmless_when_it_wakes(
     leader = spawn("relay")
     async with running(heard.run()):
         await ring(db, "bell", range(10))
-        await eventually(lambda: len(heard.events) == 10)
+        await eventually(lambda: len(heard.events) == 10, BORN)
         leader.send_signal(signal.SIGSTOP)
         await ring(db, "bell", range(10, 20))
         began = time.monotonic()

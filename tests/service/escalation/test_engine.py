@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from chassis.errors import DomainError, Invalid
 from chassis.wire import timestamp
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import BORN, eventually
 from tests.fixtures.ports import PORTS
 from tests.service.escalation.world import KEY, World
 from tocsin.escalation.v1 import alert_service_pb2_grpc
@@ -144,7 +144,7 @@ async def test_roster_is_asked_once_for_many(stage: World) -> None:
     await stage.here.batch(*(TriggerAlertRequest(title=f"a{n}", policy_id="p") for n in range(50)))
     pages = await stage.pages(50)
     assert all(recipients == ["bob", "carol", "alice"] for _, _, recipients in pages)
-    assert len(stage.roster.asked) <= 2
+    assert len(stage.roster.asked) <= 5  # with what was asked in advance: when it started, and for the policy
     assert all(sorted(asked) == sorted(set(asked)) for asked in stage.roster.asked)
 
 
@@ -343,7 +343,7 @@ async def test_a_trigger_whose_answer_is_lost_can_be_repeated(stage: World) -> N
         request = TriggerAlertRequest(title="once", request_id="r")
         alerts = alert_service_pb2_grpc.AlertServiceStub(stage.channel(address))
         with pytest.raises(DomainError):
-            await alerts.TriggerAlert(request, timeout=20, wait_for_ready=True)
+            await alerts.TriggerAlert(request, timeout=BORN, wait_for_ready=True)
     finally:
         doomed.kill()
         doomed.wait()
@@ -363,7 +363,7 @@ async def test_a_replica_killed_at_work_is_followed(stage: World, point: str) ->
     doomed = process(stage, point)
     try:
         alerts = [await lazy.open(f"a{n}", policy_id="p") for n in range(3)]
-        await eventually(lambda: doomed.poll() is not None)
+        await eventually(lambda: doomed.poll() is not None, BORN)
         assert doomed.returncode == -signal.SIGKILL
         await stage.replica()
         stage.advance(seconds=6)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from services.escalation.steps import BATCH
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import BORN, eventually
 from tests.service.escalation.noises import aggregate, becomes, expire, inhibit, reviewed, silence
 from tests.service.escalation.test_engine import process, taken
 from tests.service.escalation.world import World
@@ -130,7 +130,7 @@ async def dies(stage: World, point: str) -> None:
     """Starts a replica, and waits until it has killed itself at the point."""
     doomed = process(stage, point)
     try:
-        await eventually(lambda: doomed.poll() is not None)
+        await eventually(lambda: doomed.poll() is not None, BORN)
         assert doomed.returncode == -signal.SIGKILL
     finally:
         if doomed.poll() is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, PATIENCE, eventually
 from tests.fixtures.ports import PORTS
 from tests.service.gateway.stage import KEY, standing_in
 
@@ -40,7 +40,7 @@ async def _serves_counts_and_stops(backend: str) -> None:
                 except aiohttp.ClientError:
                     return False
 
-            await eventually(healthy)
+            await eventually(healthy, BORN)
             async with session.get(f"http://{metrics}/metrics") as response:
                 text = await response.text()
         assert 'tocsin_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in text

@@ -24,7 +24,7 @@ from services.notify.deliverer.leases import LEASE
 from services.notify.domain.delivery import Outcome
 from services.notify.domain.route import Status
 from services.notify.storage import acknowledgements, attempts, routes
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, PATIENCE, eventually
 from tests.fixtures.ports import PORTS
 from tests.service.notify import receivers
 from tests.service.notify.receivers import Receiver, status
@@ -150,7 +150,7 @@ async def test_a_deliverer_that_dies_delays_a_page_and_loses_none(
     async with dying(world, point) as process:
         await world.stop()
         _accept_by_hand(world, page)
-        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
+        assert await asyncio.wait_for(process.wait(), BORN) == -signal.SIGKILL
     await world.start()
     world.clock.advance(LEASE + timedelta(seconds=1))
     route = await world.becomes(page, "SENT")
@@ -199,8 +199,8 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_told_again(
             route_log_id=route.route_log_id, status=route_pb2.RouteLog.ACKNOWLEDGED
         )
         with pytest.raises(Unavailable):
-            await doomed.routes.RecordReceipt(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
+            await doomed.routes.RecordReceipt(request, wait_for_ready=True, timeout=BORN)
+        assert await asyncio.wait_for(process.wait(), BORN) == -signal.SIGKILL
         await doomed.channel.close()
     assert world.escalation.acknowledged == [(route.alert_id, "alice")]
     world.clock.advance(FIRST_ASK)
@@ -216,8 +216,8 @@ async def test_a_page_whose_answer_was_lost_is_told_once(world: World, receiver:
         page = a_page(["alice"])
         request = page_service_pb2.PageRequest(pages=[page])
         with pytest.raises(Unavailable):
-            await doomed.pages.Page(request, wait_for_ready=True, timeout=30)
-        assert await asyncio.wait_for(process.wait(), 3 * PATIENCE) == -signal.SIGKILL
+            await doomed.pages.Page(request, wait_for_ready=True, timeout=BORN)
+        assert await asyncio.wait_for(process.wait(), BORN) == -signal.SIGKILL
         await doomed.channel.close()
     await world.notify.pages.Page(request)
     await world.becomes(page, "SENT")

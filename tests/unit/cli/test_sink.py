@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cli.receiver import Received, Receiver, key_of, new_secret, receiving
 from cli.sink import line
-from tests.fixtures.eventually import PATIENCE, eventually
+from tests.fixtures.eventually import BORN, eventually
 
 DATA = {"alert": {"title": "disk full"}, "responder_id": "ada", "level": 1, "reason": "INITIAL"}
 
@@ -125,7 +125,7 @@ async def test_the_command_prints_what_comes_and_counts_it_at_the_end() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(BORN), aiohttp.ClientSession() as http:
             url = (await process.stdout.readline()).decode().removeprefix("listening at ").strip()
             assert [await process.stdout.readline() for _ in secrets] == [
                 f"secret {s}\n".encode() for s in secrets

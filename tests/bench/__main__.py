@@ -13,6 +13,7 @@ BENCHES = (
     "relay",
     "deliver",
     "storm",
+    "stack_storm",
     "inbox",
     "webhook",
     "gateway",

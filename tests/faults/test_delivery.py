@@ -18,13 +18,14 @@ from chassis.auth import mint
 from cli.stack.nats import Nats
 from cli.stack.services import grpc_healthy
 from services.notify.deliverer.pace import MOST as IN_FLIGHT
-from tests.bench import storm
+from tests.bench import stack_storm, storm
 from tests.bench.deliver import ENVIRONMENT, Notify
 from tests.bench.process import KEY, process
 from tests.bench.receiver import Receiver, receiving
 from tests.faults.hostile import hostile
 from tests.fixtures.ports import PORTS
 from tests.fixtures.postgres import TestDatabase
+from tests.fixtures.stack import Up
 
 PAGES = 5_000
 ROUNDS = 3
@@ -38,6 +39,9 @@ ENOUGH = 50.0
 """Milliseconds of the 99th percentile that are good in any case."""
 SOON = 1_000.0
 """Milliseconds of it in a storm: those who had to wait for its end waited for many seconds."""
+
+IN_TIME = 5_000.0
+"""Milliseconds of it for every first page without a fault (N3)."""
 
 
 @contextmanager
@@ -132,6 +136,14 @@ def test_row_33_another_teams_pages_do_not_wait_for_the_end_of_a_storm(
         f"p99 {[storm.p99(one.alone) for one in rounds]} ms, {stormy} ms in storms of {[one.lasted for one in rounds]} s"
     )
     assert min(stormy) <= SOON
+
+
+def test_row_33_another_teams_alerts_do_not_wait_for_the_end_of_a_storm_of_alerts(up: Up) -> None:
+    """In a whole stack, from the alert to the webhook: its steps and pages do not stand behind ten thousand others."""
+    with receiving() as receiver:
+        one = stack_storm.measure(up.state, receiver)
+    print(f"p99 {storm.p99(one.alone)} ms, {storm.p99(one.stormy)} ms in a storm of {one.lasted} s")
+    assert storm.p99(one.stormy) <= IN_TIME
 
 
 def kept_pace(before: Sequence[float], during: Sequence[float]) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from tests.fixtures.eventually import eventually
+from tests.fixtures.eventually import BORN, eventually
 from tests.fixtures.stack import Up
 from tests.system.world import World
 
@@ -35,7 +35,7 @@ async def trigger_until_accepted(world: World, number: int, policy: str) -> str:
         assert status < 500 or status in (503, 504), answer
         return str(answer["alert"]["alert_id"]) if status == 200 else ""
 
-    return await eventually(accepted, timeout=40)
+    return await eventually(accepted, timeout=BORN)
 
 
 @pytest.mark.parametrize("victim", ["roster", "escalation", "notify", "sla", "gateway"])
@@ -66,7 +66,7 @@ async def test_a_killed_service_loses_no_page_and_doubles_none(up: Up, world: Wo
         assert not missing, f"{len(missing)} pages of {2 * LOAD} did not come"
         return True
 
-    await eventually(told, timeout=60)
+    await eventually(told, timeout=BORN)
     ids = {
         (page.data["alert"]["alert_id"], page.data["responder_id"], page.webhook_id)
         for page in world.receiver.pages
@@ -81,7 +81,7 @@ async def test_a_killed_service_loses_no_page_and_doubles_none(up: Up, world: Wo
         assert found["total_alerts"] == LOAD, found
         return True
 
-    await eventually(counted, timeout=30)
+    await eventually(counted, timeout=BORN)
 
 
 async def test_postgres_restarted_is_a_503_and_then_everything_goes_on(up: Up, world: World) -> None:
@@ -102,13 +102,13 @@ async def test_postgres_restarted_is_a_503_and_then_everything_goes_on(up: Up, w
     async with asyncio.TaskGroup() as asking:
         for _ in range(4):
             asking.create_task(keep_asking())
-        await eventually(lambda: statuses[200] > 20, timeout=20)
+        await eventually(lambda: statuses[200] > 20, timeout=BORN)
         os.kill(before["postgres"], signal.SIGKILL)
-        await eventually(lambda: statuses[503] > 0, timeout=20)
+        await eventually(lambda: statuses[503] > 0, timeout=BORN)
         alert_id = await trigger_until_accepted(world, 0, policy)
-        await world.expect_page(ada, alert_id=alert_id, timeout=20)
+        await world.expect_page(ada, alert_id=alert_id, timeout=BORN)
         calm = statuses[200]
-        await eventually(lambda: statuses[200] > calm + 100, timeout=30)
+        await eventually(lambda: statuses[200] > calm + 100, timeout=BORN)
         stop.set()
     after = up.state["pids"]
     assert after["postgres"] != before["postgres"]

@@ -295,7 +295,7 @@ async def test_a_cancelled_page_is_not_tried_again_and_one_that_got_through_coun
     world: World, receiver: Receiver
 ) -> None:
     await world.webhook("alice", receiver)
-    receiver.always = status(500)
+    receiver.always = status(500, "retry-after: 200")
     failing = await world.page("alice")
     await eventually(lambda: world.sql("select 1 from route_logs where last_error like 'HTTP 500%%'"))
     await publish(world, "alert.closed", failing.alert.alert_id, version=3)

@@ -13,6 +13,7 @@ from chassis.errors import Conflict, DomainError
 from services.gateway.compression import wanted
 from services.gateway.cors import Cors
 from services.gateway.main import build
+from tests.fixtures.eventually import eventually
 from tests.service.gateway.stage import Answer, Services, Stage, config, standing_in, token_with
 from tocsin.escalation.v1 import alert_pb2
 from tocsin.notify.v1 import inbox_service_pb2
@@ -170,8 +171,8 @@ async def test_a_failed_request_is_logged_with_its_id(stage: Stage) -> None:
     stage.services.play("GetAlert", DomainError("broken"))
     with capture_logs() as logs:
         answer = await stage.api("GET", "/alerts/a", headers={"x-request-id": "r-1"})
+        (told,) = await eventually(lambda: [one for one in logs if one["event"] == "request.answered"])
     assert (answer.status, answer.headers["x-request-id"]) == (500, "r-1")
-    (told,) = (one for one in logs if one["event"] == "request.answered")
     assert (told["request_id"], told["status"], told["log_level"]) == ("r-1", 500, "warning")
     assert told["route"] == "/api/alert/alerts/{alert_id}"
     assert stage.services.asked[-1].metadata["x-request-id"] == "r-1"

@@ -19,7 +19,7 @@ from tests.system.world import Json, World
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = ROOT / "tests" / "data" / "everything.yaml"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from cli.stack.nats import Nats
+from tests.fixtures.eventually import PATIENCE
 from tests.fixtures.nats import start_nats
 
 
-async def publish(server: Nats, subject: str, data: bytes) -> int:
+async def publish(server: Nats, subject: str, data: bytes, patience: float = PATIENCE) -> int:
     """Publishes once as the administrator, on a connection of its own; the sequence in the stream."""
     client = await nats.connect(server.url())
     try:
-        return (await client.jetstream(timeout=1).publish(subject, data)).seq
+        return (await client.jetstream(timeout=patience).publish(subject, data)).seq
     finally:
         await client.close()
 
@@ -64,13 +65,13 @@ async def test_tells_that_a_full_disk_froze_it_and_heals_by_a_restart(small_disk
     await make_stream(server)
     with suppress(NatsError, APIError):
         for _ in range(20):
-            await publish(server, "kept.much", bytes(900_000))
+            await publish(server, "kept.much", bytes(900_000), patience=5)
     assert "no space left" in server.frozen()
     assert not server.has_room()
     grow(small_disk)
     assert server.has_room()
     with pytest.raises(NatsError):
-        await publish(server, "kept.more", b"")
+        await publish(server, "kept.more", b"", patience=1)
     server.stop()
     server.start()
     assert server.frozen() == ""

@@ -21,9 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("system"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Mapping[str, Any]]:
-    """The content of stack.json and its `path`: of the stack that TOCSIN_STACK names, else of one for the session."""
+    """The content of stack.json and its `path`: of the stack that TOCSIN_STACK names, else of one for these tests."""
     named = stacks.named()
     if named is not None:
         yield named
